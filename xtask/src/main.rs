@@ -27,7 +27,6 @@ usage: cargo xtask COMMAND
   lint                     what `ci` runs before the tests
   tidy                     the project's own rules: dependency table, import circles, lengths, headers, words
   tidy words [FOLDER]      banned words: how many each crate has, or where they are in a folder
-  tidy pending             what is excused for now, word by word in `tidy words`
   reference                writes docs/reference, the command lines as Markdown; `lint` checks that it is current
   fuzz [--seconds S] [--seed N]
                            broken deltas of real releases, and pairs of files: none may give a panic, a hang or a wrong file;
@@ -74,7 +73,6 @@ fn run(arguments: &[String]) -> Result<()> {
         ["tidy"] => steps.run("tidy", tidy::check_workspace),
         ["tidy", "words"] => steps.run("words", || tidy::show_words(None)),
         ["tidy", "words", folder] => steps.run("words", || tidy::show_words(Some(folder))),
-        ["tidy", "pending"] => steps.run("pending", tidy::show_pending),
         ["reference"] => steps.run("reference", checks::write_reference),
         ["lint"] => checks::lint(&mut steps),
         ["ci"] => {

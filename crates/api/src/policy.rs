@@ -1,7 +1,8 @@
 //! The policy file: the source list, its options, and what its entries refer to.
 //!
 //! The same JSON is read by `headwater plan`, taken and given by `headwater sources import` and
-//! `export`, and carried in the signed settings.
+//! `export`, and carried in the signed policy. One rule holds wherever it is read: every key but the optional ones is
+//! there, and no other. A file without `entries` would otherwise empty a list.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,6 @@ pub struct PolicyDocument {
     /// `standard` or `customized`.
     pub mode: String,
     /// The options beside the list.
-    #[serde(default)]
     pub options: OptionsDocument,
     /// The organisation's own server.
     pub server: LocationDocument,
@@ -21,14 +21,12 @@ pub struct PolicyDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor: Option<LocationDocument>,
     /// The update agents that entries may name.
-    #[serde(default)]
     pub update_agents: Vec<UpdateAgentDocument>,
     /// The names of the organisation's own components, which the vendor source does not have. The server states them;
     /// an import does not change them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub own_components: Vec<String>,
     /// The source list, in order.
-    #[serde(default)]
     pub entries: Vec<EntryDocument>,
 }
 
@@ -44,7 +42,7 @@ pub struct LocationDocument {
 /// The options beside the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct OptionsDocument {
     /// For each class: whether a client may fall back to the server.
     pub server_fallback: ServerFallbackDocument,
@@ -67,7 +65,7 @@ impl Default for OptionsDocument {
 /// Three independent switches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub struct ServerFallbackDocument {
     /// Fallback to the server for components.
     pub components: bool,

@@ -37,10 +37,8 @@ pub struct FleetDocument {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub distrusted_ca: Vec<String>,
     /// Public keys that the server signs its answers with, the newest first.
-    #[serde(default)]
     pub response_signing_keys: Vec<String>,
     /// Revoked clients, which nobody answers; each until its certificate has expired.
-    #[serde(default)]
     pub revoked: Vec<RevokedDocument>,
     /// The version of each repository's root: under an older one nothing new is installed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

@@ -113,7 +113,7 @@ pub const POLICY_LOOK_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Memory that decoding a delta may take, in bytes: with the program itself an update stays under 64 MiB. A delta that
 /// needs more is skipped for another delta or the full body.
-pub const DELTA_MEMORY_MAX: u64 = 56 * 1024 * 1024;
+pub const DELTA_MEMORY_MAX: u64 = headwater_depot::limits::DELTA_MEMORY_MAX;
 
 /// How often paths of deltas are selected, because sources do not have them or they fail, before full bodies are
 /// fetched: after three failures the deltas are broken.

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sqlx::Row;
 
+use crate::client_states::Wanted;
 use crate::error::Result;
 use crate::report_rows::{parse, word};
 use crate::values::text;
@@ -222,6 +223,12 @@ pub async fn want(
     version: &str,
     now: Timestamp,
 ) -> Result<()> {
+    let known: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM wanted_releases WHERE class = $1 AND name = $2")
+            .bind(class.to_string())
+            .bind(name.as_str())
+            .fetch_one(tx.sql())
+            .await?;
     sqlx::query(
         "INSERT INTO wanted_releases (class, name, sequence, version) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (class, name) DO UPDATE SET sequence = excluded.sequence, version = excluded.version",
@@ -232,7 +239,15 @@ pub async fn want(
     .bind(version)
     .execute(tx.sql())
     .await?;
-    // Who has reported and does not have the name is missing it.
+    if known == 0 {
+        note_missing(tx, class, name, now).await?;
+    }
+    tx.stale().note_wanted(wanted(class, name), Some(now));
+    Ok(())
+}
+
+/// Who has reported and does not have a new name is missing it. Later reports name it in any case.
+async fn note_missing(tx: &mut Tx, class: Class, name: &ComponentName, now: Timestamp) -> Result<()> {
     sqlx::query(
         "INSERT INTO client_releases (client, class, name, sequence, version, result, since, reason) \
          SELECT client, $1, $2, 0, '', 'current', $3, '' FROM client_runs WHERE NOT EXISTS (SELECT 1 \
@@ -243,7 +258,6 @@ pub async fn want(
     .bind(now.as_second())
     .execute(tx.sql())
     .await?;
-    tx.stale().note_all(Some(now));
     Ok(())
 }
 
@@ -261,6 +275,10 @@ pub async fn unwant(tx: &mut Tx, class: Class, name: &ComponentName, now: Timest
     .bind(name.as_str())
     .execute(tx.sql())
     .await?;
-    tx.stale().note_all(Some(now));
+    tx.stale().note_wanted(wanted(class, name), Some(now));
     Ok(())
+}
+
+fn wanted(class: Class, name: &ComponentName) -> Wanted {
+    Wanted::Release { class: class.to_string(), name: name.to_string() }
 }

@@ -1,8 +1,8 @@
 //! How each client stands: by its newest run, and by what it should have.
 //!
-//! The state is a column, so that a page or a count is a look-up. One statement sets it, for few clients or for all: what
-//! changes a fact notes in the transaction whose state may differ, and the commit sets it. Only rows whose state differs
-//! are written.
+//! The state is a column, so that a page or a count is a look-up. What changes a fact notes in the transaction whose state
+//! may differ, and the commit sets it: for single clients by all that is known of them, for a whole fleet by what changed
+//! alone, so that the writer is not held for long. Only rows whose state differs are written.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ use crate::to_json;
 #[derive(Debug, Default)]
 pub(crate) struct Stale {
     clients: BTreeSet<String>,
-    all: bool,
+    wanted: BTreeSet<Wanted>,
     noted: Option<Timestamp>,
 }
 
@@ -29,9 +29,60 @@ impl Stale {
     }
 
     /// That of every client that is neither failed nor reverted: what they should have is another.
-    pub fn note_all(&mut self, now: Option<Timestamp>) {
-        self.all = true;
+    pub fn note_wanted(&mut self, what: Wanted, now: Option<Timestamp>) {
+        self.wanted.insert(what);
         self.noted = now.or(self.noted);
+    }
+}
+
+/// What many clients should have.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Wanted {
+    /// The current release of a component or program, if there is one.
+    Release {
+        /// The class.
+        class: String,
+        /// The name.
+        name: String,
+    },
+    /// The newest policy.
+    Policy,
+    /// The settings of a domain.
+    Settings {
+        /// Its path.
+        domain: String,
+    },
+}
+
+impl Wanted {
+    /// The statements that set the state of the clients for which this alone changed, and their values after `$1`, which
+    /// is now: a current client that does not have it is outdated, and an outdated one that has it may be current.
+    pub fn statements(&self) -> ([String; 2], Vec<&str>) {
+        let (among, missing, values) = match self {
+            Self::Release { class, name } => {
+                let missing = "EXISTS (SELECT 1 FROM client_releases AS has JOIN wanted_releases AS wanted \
+                    ON wanted.class = has.class AND wanted.name = has.name WHERE has.client = c.id \
+                    AND has.class = $2 AND has.name = $3 AND has.sequence <> wanted.sequence)";
+                ("", missing, vec![class.as_str(), name])
+            }
+            Self::Policy => {
+                ("", "(c.policy_version < (SELECT coalesce(max(version), 0) FROM policies))", Vec::new())
+            }
+            Self::Settings { domain } => {
+                let missing = "EXISTS (SELECT 1 FROM client_releases AS has JOIN domains ON domains.path = c.domain \
+                    WHERE has.client = c.id AND has.class = 'settings' AND has.sequence <> domains.version)";
+                ("AND c.domain = $2", missing, vec![domain.as_str()])
+            }
+        };
+        let outdated = format!(
+            "UPDATE clients AS c SET state = 'outdated', state_since = $1 \
+             WHERE c.state = 'current' {among} AND {missing}"
+        );
+        let current = format!(
+            "UPDATE clients AS c SET state = 'current', state_since = $1 \
+             WHERE c.state = 'outdated' {among} AND NOT {missing} AND {STATE} = 'current'"
+        );
+        ([outdated, current], values)
     }
 }
 
@@ -59,9 +110,6 @@ pub(crate) fn statement(condition: &str) -> String {
     )
 }
 
-/// All but those whose newest run failed: nothing that is published changes the state of these.
-pub(crate) const UNFAILED: &str = "c.state IN ('current', 'outdated')";
-
 /// Sets the states that may differ. `now` is when it happened; `None` if nobody says.
 pub(crate) async fn refresh(
     connection: &mut AnyConnection,
@@ -69,11 +117,15 @@ pub(crate) async fn refresh(
     stale: Stale,
     now: Option<Timestamp>,
 ) -> Result<()> {
-    let Stale { clients, all, noted } = stale;
+    let Stale { clients, wanted, noted } = stale;
     let now = now.or(noted).unwrap_or(Timestamp::UNIX_EPOCH).as_second();
-    if all {
-        let statement = sqlx::AssertSqlSafe(statement(UNFAILED));
-        sqlx::query(statement).bind(now).execute(&mut *connection).await?;
+    for what in wanted {
+        let (statements, values) = what.statements();
+        for statement in statements {
+            let query = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(now);
+            let query = values.iter().fold(query, |query, value| query.bind(*value));
+            query.execute(&mut *connection).await?;
+        }
     }
     if !clients.is_empty() {
         let listed = format!("c.id IN ({})", dialect.texts(2));

@@ -6,6 +6,7 @@ use headwater_api::v1::DomainSettings;
 use serde::{Deserialize, Serialize};
 use sqlx::Row;
 
+use crate::client_states::Wanted;
 use crate::error::Result;
 use crate::{Connection, Db, Tx, count, json, number, to_json};
 
@@ -93,7 +94,7 @@ pub async fn put(tx: &mut Tx, domain: &DomainRow) -> Result<()> {
     .bind(to_json(&Extras { values, files }))
     .execute(tx.sql())
     .await?;
-    tx.stale().note_all(None);
+    tx.stale().note_wanted(Wanted::Settings { domain: domain.path.clone() }, None);
     Ok(())
 }
 

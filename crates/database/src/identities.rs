@@ -130,11 +130,7 @@ pub async fn put_gaps(db: &mut Connection, client: &str, gaps: &[Gap]) -> Result
 
 /// Whether a key is revoked.
 pub async fn is_revoked(db: &mut Connection, key: &str) -> Result<bool> {
-    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM revoked_keys WHERE key = $1")
-        .bind(key)
-        .fetch_one(db.sql())
-        .await?;
-    Ok(found > 0)
+    any(db, "SELECT count(*) FROM revoked_keys WHERE key = $1", key).await
 }
 
 /// Notes that only a token for this client alone admits one of its id again.
@@ -152,11 +148,7 @@ pub async fn mark_client_revoked(db: &mut Connection, client: &str, now: Timesta
 
 /// Whether only a token for this client alone admits one of its id.
 pub async fn is_client_revoked(db: &mut Connection, client: &str) -> Result<bool> {
-    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM revoked_clients WHERE client = $1")
-        .bind(client)
-        .fetch_one(db.sql())
-        .await?;
-    Ok(found > 0)
+    any(db, "SELECT count(*) FROM revoked_clients WHERE client = $1", client).await
 }
 
 /// Notes that a client was admitted again by a token for it alone.
@@ -167,11 +159,7 @@ pub async fn unmark_client_revoked(db: &mut Connection, client: &str) -> Result<
 
 /// Whether any key of a client is revoked.
 pub async fn any_revoked(db: &mut Connection, client: &str) -> Result<bool> {
-    let found: i64 = sqlx::query_scalar("SELECT count(*) FROM revoked_keys WHERE client = $1")
-        .bind(client)
-        .fetch_one(db.sql())
-        .await?;
-    Ok(found > 0)
+    any(db, "SELECT count(*) FROM revoked_keys WHERE client = $1", client).await
 }
 
 /// Revokes a key.
@@ -189,10 +177,9 @@ pub async fn revoke(db: &mut Connection, revoked: &RevokedRow) -> Result<()> {
 
 /// How many keys are revoked whose certificates have not run out.
 pub async fn count_revoked_still(db: &mut Connection, now: Timestamp) -> Result<u64> {
-    let row =
-        sqlx::query("SELECT COUNT(*) AS count FROM revoked_keys WHERE until > $1").bind(now.as_second());
-    let count: i64 = row.fetch_one(db.sql()).await?.get("count");
-    Ok(u64::try_from(count).unwrap_or(0))
+    let query =
+        sqlx::query_scalar("SELECT count(*) FROM revoked_keys WHERE until > $1").bind(now.as_second());
+    Ok(count(query.fetch_one(db.sql()).await?))
 }
 
 /// The keys that were revoked and whose certificates have not run out at `now`: at most `limit`, those that end last
@@ -210,6 +197,12 @@ pub async fn revoked_still(db: &mut Connection, now: Timestamp, limit: u32) -> R
         until: time(row.get("until")),
     };
     Ok(rows.into_iter().map(each).collect())
+}
+
+/// Whether a statement that counts finds anything for a text.
+async fn any(db: &mut Connection, counting: &'static str, of: &str) -> Result<bool> {
+    let found: i64 = sqlx::query_scalar(counting).bind(of).fetch_one(db.sql()).await?;
+    Ok(found > 0)
 }
 
 fn identity(row: &SqlRow) -> IdentityRow {

@@ -4,6 +4,7 @@ use headwater_api::policy::PolicyDocument;
 use jiff::Timestamp;
 use sqlx::Row;
 
+use crate::client_states::Wanted;
 use crate::error::{Error, Result};
 use crate::{Connection, Db, SqlRow, Tx, count, json, number, time, to_json};
 
@@ -128,7 +129,7 @@ pub async fn insert(tx: &mut Tx, policy: &PolicyRow) -> Result<()> {
     .bind(policy.vendor_root.as_ref().map(to_json))
     .execute(tx.sql())
     .await?;
-    tx.stale().note_all(Some(policy.saved));
+    tx.stale().note_wanted(Wanted::Policy, Some(policy.saved));
     Ok(())
 }
 

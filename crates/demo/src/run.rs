@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use headwater_api::plan::PlanDocument;
 use headwater_api::report::Report;
 use headwater_api::v1::{DeltasView, DraftView};
+use headwater_client::render::{bytes, counted};
 use headwater_repo::error_chain;
 use headwater_server::{Config, RawConfig, Running};
 use jiff::Timestamp;
@@ -26,7 +27,6 @@ use crate::options::Options;
 use crate::publications::{self, FeedRelease, Publication};
 use crate::sites::{self, DemoClient, Site};
 use crate::story::{self, Story};
-use crate::text::{bytes, counted};
 use crate::totals::{Expected, Totals};
 use crate::vendor::{Making, Packed, Vendor};
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use headwater_api::plan::PlanDocument;
 use headwater_api::report::{Attempt, AttemptResult, ClassOutcome, ClassResult, Installed, Report};
+use headwater_client::render::{bytes, counted, word};
 
 use crate::sites::Site;
-use crate::text::{Paint, bytes, counted, word};
+use crate::text::Paint;
 use crate::totals::Totals;
 
 /// With more clients than these, a line describes a whole site.

@@ -1,26 +1,4 @@
-//! Words, numbers and colours of the story.
-
-use indicatif::HumanBytes;
-use serde::Serialize;
-
-/// A number of bytes with a binary unit: `2.44 KiB`.
-pub fn bytes(count: u64) -> String {
-    HumanBytes(count).to_string()
-}
-
-/// A count with its noun: `1 client`, `2 clients`.
-pub fn counted(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
-}
-
-/// The snake_case word of a value on the wire, with blanks instead of underscores.
-pub fn word<T: Serialize>(value: &T) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word.replace('_', " "),
-        _ => String::new(),
-    }
-}
+//! Colours of the story.
 
 /// Terminal colours, or none.
 #[derive(Debug, Clone, Copy)]

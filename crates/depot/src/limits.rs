@@ -4,6 +4,9 @@
 
 use std::time::Duration;
 
+/// Bytes of memory that decoding a delta of the format may take.
+pub use headwater_delta::limits::DELTA_MEMORY_MAX;
+
 /// Time to connect to a source, name resolution and TLS included (P9).
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -100,7 +100,7 @@ impl Store {
     }
 
     /// As [`Store::open`], with `partial/` and `new/` in a folder of their own on the same file system: where `dir` is
-    /// given out as it is.
+    /// served as it is.
     pub fn open_with_scratch(
         dir: impl Into<PathBuf>,
         quota: Option<u64>,

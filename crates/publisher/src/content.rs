@@ -96,7 +96,7 @@ impl<'a> Packer<'a> {
             .map_err(|error| pack_failed(&path, error))?;
         let digest = Digest::from(body.sha256);
         let held = self.store.hold(digest);
-        // One that the disk changed is replaced by the one at hand.
+        // One that the disk changed is replaced by the new one.
         let there = self.store.verify(&digest)?;
         let new = !there && !self.staged.contains_key(&digest);
         let staged = writer.stage(Some(digest))?;

@@ -18,7 +18,7 @@ use std::time::Instant;
 use headwater_repo::{ComponentName, Digest, Inventory, InventoryItem};
 use jiff::{SignedDuration, Timestamp};
 
-pub use self::chain::{ChainState, Planned, ReleaseChain, name_deltas_at_hand, retain_stored};
+pub use self::chain::{ChainState, Planned, ReleaseChain, name_present_deltas, retain_stored};
 use self::current::{is_current, load, plan_for, state_now};
 use self::encode::{Made, make_side_by_side};
 pub use self::observer::{DeltaJob, DeltaObserver, Unobserved};

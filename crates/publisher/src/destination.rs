@@ -68,7 +68,7 @@ pub trait Destination: Sync {
     /// The destination's own.
     fn history(&self, component: &ComponentName) -> Result<History>;
 
-    /// The deltas at hand for a component. What the disk lost of them is left out by the caller.
+    /// The deltas that there are for a component. What the disk lost of them is left out by the caller.
     ///
     /// # Errors
     /// The destination's own.
@@ -99,15 +99,16 @@ pub trait Destination: Sync {
     fn commit(&self, lock: &ChangeLock, change: StagedChange<'_>) -> Result<()>;
 }
 
-/// Held from loading to commit; one at a time.
+/// Held from loading to commit; one at a time. It ends with its last clone.
+#[derive(Clone)]
 pub struct ChangeLock {
-    _held: Box<dyn Any + Send>,
+    _held: Arc<dyn Any + Send + Sync>,
 }
 
 impl ChangeLock {
     /// What is held, which ends with this.
-    pub fn new(held: impl Any + Send) -> Self {
-        Self { _held: Box::new(held) }
+    pub fn new(held: impl Any + Send + Sync) -> Self {
+        Self { _held: Arc::new(held) }
     }
 }
 

@@ -14,11 +14,11 @@ use headwater_repo::{
 use jiff::Timestamp;
 
 use crate::content::{ReleaseContent, StoredFile};
-use crate::deltas::current::with_deltas_at_hand;
+use crate::deltas::current::with_present_deltas;
 use crate::deltas::settings::DeltaSettings;
-use crate::destination::{Destination, Operation, Purpose, StagedChange};
+use crate::destination::{Destination, Operation, Purpose};
 use crate::read::{manifest, release_list};
-use crate::stage::stage;
+use crate::stage::stage_and_commit;
 use crate::{Error, Result};
 
 /// A release about to be published, valid but for its files.
@@ -64,7 +64,7 @@ enum Turn {
     Again(Box<Manifest>),
 }
 
-/// Publishes a release as the current one. It names the deltas that are at hand; [`crate::deltas::make`] makes more.
+/// Publishes a release as the current one. It names the deltas that there are; [`crate::deltas::make`] makes more.
 /// `deltas`: which ones are named.
 ///
 /// # Errors
@@ -101,16 +101,13 @@ pub fn publish(
     if let Some(problem) = manifest.unstartable() {
         return Err(Error::Unstartable(problem));
     }
-    let manifest = with_deltas_at_hand(destination, &published, list.as_ref(), manifest, deltas)?;
+    let manifest = with_present_deltas(destination, &published, list.as_ref(), manifest, deltas)?;
     let mut draft = TargetsDraft::next(&published);
     let next = stage_release(&mut draft, list.as_ref(), &manifest, now)?;
     // Save.
-    let staged =
-        stage(destination.objects(), &*destination.keys()?, draft.finish(now, destination.expiry())?)?;
-    let targets_version = staged.targets_version();
     let bodies: Vec<Digest> = files.iter().map(|file| file.entry.body.sha256).collect();
     let purpose = Purpose::Publish { before: list.as_ref(), list: &next, bodies: &bodies };
-    destination.commit(&lock, StagedChange { staged, now, purpose })?;
+    let targets_version = stage_and_commit(destination, &lock, draft, purpose, now)?;
     // Answer.
     let release = next.current().clone();
     Ok(Outcome::New(PublishedRelease { list: next, release, files, targets_version }))

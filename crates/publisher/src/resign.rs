@@ -21,7 +21,7 @@ pub enum Refresh {
 }
 
 /// Signs again what has half of its life behind it, and everything that points at it. Gives the role that it began at;
-/// `None` if nothing was due. A root is renewed where its keys are at hand. `published` is what the destination has, read
+/// `None` if nothing was due. A root is renewed where its keys are present. `published` is what the destination has, read
 /// under the lock.
 ///
 /// # Errors

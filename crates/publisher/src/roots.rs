@@ -1,13 +1,13 @@
 //! Replacing keys: a root is drafted, signed by the root keys wherever they are, and published.
 
 use headwater_repo::{
-    Expiry, KeyReplacement, PublicKey, Role, RootDraft, SignedRoot, TargetsDraft, UnsignedRoot,
+    Expiry, KeyReplacement, PublicKey, Role, RootDraft, SignedRoot, TargetName, TargetsDraft, UnsignedRoot,
 };
 use jiff::Timestamp;
 
 use crate::Result;
-use crate::destination::{ChangeLock, Destination, Purpose, StagedChange};
-use crate::stage::stage;
+use crate::destination::{ChangeLock, Destination, Purpose};
+use crate::stage::stage_and_commit;
 
 /// What a new root changes.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +20,17 @@ pub struct RootChange {
     pub root_threshold: Option<usize>,
     /// Why keys are replaced. `None` if none are.
     pub because: Option<KeyReplacement>,
+}
+
+/// Roots that were signed, and what is published with them.
+#[derive(Debug, Clone, Default)]
+pub struct NewRoots {
+    /// The roots, each following from the one before.
+    pub roots: Vec<SignedRoot>,
+    /// By how much all versions go beyond the next ones.
+    pub version_bump: u64,
+    /// Targets that are new or replaced.
+    pub targets: Vec<(TargetName, Vec<u8>)>,
 }
 
 /// The root after `present`, to be signed.
@@ -48,24 +59,43 @@ pub fn draft_root(
     Ok(draft.finish(now, expiry)?)
 }
 
-/// Publishes what is published now under a new root. Root keys at hand sign it here; the caller moves the key files
-/// afterwards.
+/// Publishes what is published now under a new root. Root keys that the destination holds sign it here; the caller moves
+/// the key files afterwards.
 ///
 /// # Errors
-/// A root that is not the next one or is not signed; keys that are not at hand.
+/// As [`publish_under`].
 pub fn replace_root(
     destination: &dyn Destination,
     lock: &ChangeLock,
     root: UnsignedRoot,
     now: Timestamp,
 ) -> Result<SignedRoot> {
-    let keys = destination.keys()?;
-    let published = destination.published()?;
-    let root = root.sign_with(&keys.ring)?;
-    let mut draft = TargetsDraft::next(&published);
-    draft.rotate_root(root.clone())?;
-    let staged = stage(destination.objects(), &keys, draft.finish(now, destination.expiry())?)?;
-    let purpose = Purpose::ReplaceRoot { version: root.version() };
-    destination.commit(lock, StagedChange { staged, now, purpose })?;
+    let root = root.sign_with(&destination.keys()?.ring)?;
+    publish_under(destination, lock, NewRoots { roots: vec![root.clone()], ..NewRoots::default() }, now)?;
     Ok(root)
+}
+
+/// Publishes under the last of the new roots: all of them, and everything that is signed online again. The caller moves
+/// the key files afterwards.
+///
+/// # Errors
+/// A root that is not the next one or is not signed; keys that it names and the destination does not hold.
+pub fn publish_under(
+    destination: &dyn Destination,
+    lock: &ChangeLock,
+    new: NewRoots,
+    now: Timestamp,
+) -> Result<()> {
+    let published = destination.published()?;
+    let version = new.roots.last().unwrap_or(published.root()).version();
+    let mut draft = TargetsDraft::next(&published);
+    draft.bump_version(new.version_bump);
+    for (name, content) in new.targets {
+        draft.add(name, content)?;
+    }
+    for root in new.roots {
+        draft.rotate_root(root)?;
+    }
+    stage_and_commit(destination, lock, draft, Purpose::ReplaceRoot { version }, now)?;
+    Ok(())
 }

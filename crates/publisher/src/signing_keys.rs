@@ -4,7 +4,7 @@ use headwater_repo::{KeyId, KeyRing, Published, Role, WriteError};
 
 use crate::Result;
 
-/// Keys at hand.
+/// The keys that a destination holds.
 #[derive(Debug, Default)]
 pub struct SigningKeys {
     /// All of them.

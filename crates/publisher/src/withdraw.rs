@@ -5,9 +5,9 @@ use headwater_depot::objects::ObjectStore;
 use headwater_repo::{ComponentName, FileEntry, Published, ReleaseList, Sequence, TargetsDraft};
 use jiff::Timestamp;
 
-use crate::destination::{Destination, Operation, Purpose, StagedChange};
+use crate::destination::{Destination, Operation, Purpose};
 use crate::read::{manifest, release_list};
-use crate::stage::stage;
+use crate::stage::stage_and_commit;
 use crate::{Error, Result};
 
 /// Makes an earlier release current again and withdraws all later ones (C5).
@@ -21,9 +21,7 @@ pub fn roll_back(
     now: Timestamp,
 ) -> Result<ReleaseList> {
     let lock = destination.lock()?;
-    let published = destination.published()?;
-    let before = release_list(destination.objects(), &published, component)?
-        .ok_or_else(|| Error::UnknownComponent(component.clone()))?;
+    let (published, before) = present(destination, component)?;
     if before.release(to).is_some()
         && !missing_content(destination.objects(), destination.store(), &published, &before, to)?.is_empty()
     {
@@ -31,10 +29,8 @@ pub fn roll_back(
     }
     let mut draft = TargetsDraft::next(&published);
     let list = headwater_repo::roll_back(&mut draft, &before, to)?;
-    let staged =
-        stage(destination.objects(), &*destination.keys()?, draft.finish(now, destination.expiry())?)?;
     let purpose = Purpose::RollBack { before: &before, list: &list };
-    destination.commit(&lock, StagedChange { staged, now, purpose })?;
+    stage_and_commit(destination, &lock, draft, purpose, now)?;
     Ok(list)
 }
 
@@ -49,16 +45,19 @@ pub fn remove(
     now: Timestamp,
 ) -> Result<ReleaseList> {
     let lock = destination.lock()?;
-    let published = destination.published()?;
-    let before = release_list(destination.objects(), &published, component)?
-        .ok_or_else(|| Error::UnknownComponent(component.clone()))?;
+    let (published, before) = present(destination, component)?;
     destination.admit(component, Operation::Remove)?;
     let mut draft = TargetsDraft::next(&published);
     headwater_repo::remove_releases(&mut draft, &before, now)?;
-    let staged =
-        stage(destination.objects(), &*destination.keys()?, draft.finish(now, destination.expiry())?)?;
-    destination.commit(&lock, StagedChange { staged, now, purpose: Purpose::Remove { before: &before } })?;
+    stage_and_commit(destination, &lock, draft, Purpose::Remove { before: &before }, now)?;
     Ok(before)
+}
+
+/// What is published now, and the release list of a component in it.
+fn present(destination: &dyn Destination, component: &ComponentName) -> Result<(Published, ReleaseList)> {
+    let published = destination.published()?;
+    let list = release_list(destination.objects(), &published, component)?;
+    Ok((published, list.ok_or_else(|| Error::UnknownComponent(component.clone()))?))
 }
 
 /// The files of a listed release whose bodies are not in the store, by their size.

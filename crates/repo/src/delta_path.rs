@@ -22,7 +22,7 @@ struct Made<'a> {
 /// One delta on a way, with the file that it makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hop {
-    /// The delta; its base is a file at hand, or what the hop before makes.
+    /// The delta; its base is a file that is present, or what the hop before makes.
     pub delta: Delta,
     /// SHA-256 of the file that it makes.
     pub sha256: Digest,
@@ -30,7 +30,7 @@ pub struct Hop {
     pub size: u64,
 }
 
-/// Deltas that lead from a file at hand to the wanted one.
+/// Deltas that lead from a present file to the wanted one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeltaPath {
     /// In the order in which they are applied; at least one.
@@ -57,16 +57,16 @@ impl<'a> DeltaPaths<'a> {
 
     /// The cheapest way to `file` that costs less than `full`, the price of its body; `None` if the body is cheapest.
     ///
-    /// `at_hand`: files that ways may begin at. `price`: what a delta costs; `None` if it cannot be used. Among ways
+    /// `is_present`: files that ways may begin at. `price`: what a delta costs; `None` if it cannot be used. Among ways
     /// that cost the same the one with fewer hops is taken; the same input gives the same way.
     pub fn cheapest(
         &self,
         file: &Digest,
         full: u64,
-        at_hand: &dyn Fn(&Digest) -> bool,
+        is_present: &dyn Fn(&Digest) -> bool,
         price: &dyn Fn(&Delta) -> Option<u64>,
     ) -> Option<DeltaPath> {
-        // Dijkstra's algorithm, from the wanted file back to what is at hand.
+        // Dijkstra's algorithm, from the wanted file back to what is present.
         let mut open = BTreeSet::from([(0, 0, *file)]);
         let mut best: BTreeMap<Digest, (u64, u32)> = BTreeMap::from([(*file, (0, 0))]);
         let mut next: BTreeMap<Digest, (Digest, &Delta)> = BTreeMap::new();
@@ -74,7 +74,7 @@ impl<'a> DeltaPaths<'a> {
             if best[&reached] != (cost, count) {
                 continue;
             }
-            if reached != *file && at_hand(&reached) {
+            if reached != *file && is_present(&reached) {
                 return Some(DeltaPath { hops: self.hops(reached, file, &next), cost });
             }
             let Some(made) = self.to.get(&reached) else { continue };

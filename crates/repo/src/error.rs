@@ -115,7 +115,7 @@ pub enum ContentError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {
-    /// The keys at hand do not reach a role's threshold.
+    /// The available keys do not reach a role's threshold.
     #[error(
         "{role} needs signatures of {threshold} of its keys, and {found} of them signed: add the missing keys"
     )]

@@ -183,7 +183,7 @@ impl<T: Serialize> Envelope<T> {
     }
 }
 
-/// The private keys at hand. Each role is signed with all of those that belong to it.
+/// The private keys that are available. Each role is signed with all of those that belong to it.
 #[derive(Debug, Default)]
 pub struct KeyRing(BTreeMap<KeyId, SecretKey>);
 
@@ -203,7 +203,7 @@ impl KeyRing {
         self.0.values()
     }
 
-    /// Whether enough of `ids` are at hand to sign.
+    /// Whether enough of `ids` are available to sign.
     pub fn reaches(&self, ids: &[KeyId], threshold: usize) -> bool {
         ids.iter().filter(|id| self.0.contains_key(id)).count() >= threshold
     }

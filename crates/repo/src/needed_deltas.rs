@@ -30,7 +30,7 @@ pub enum InventoryItem {
     Useless,
 }
 
-/// The deltas at hand, by base and by what they make.
+/// The deltas that there are, by base and by what they make.
 pub type Inventory = BTreeMap<(Digest, Digest), InventoryItem>;
 
 /// A delta to be made.

@@ -116,8 +116,8 @@ pub const JOB_TICK: Duration = Duration::from_secs(30);
 /// a day, at a MiB a second on average.
 pub const SCRUB_BYTES: u64 = 4 << 30;
 
-/// Seconds between two collections of garbage and of old reports, and two looks for damaged blobs.
-pub const GARBAGE_INTERVAL_SECONDS: i64 = 60 * 60;
+/// Seconds between two runs of each job that cleans or checks: retention, garbage, scrub.
+pub const UPKEEP_INTERVAL_SECONDS: i64 = 60 * 60;
 
 /// Minutes between two syncs of the vendor source at most: 90 days, as polling (N3).
 pub const VENDOR_SCHEDULE_MINUTES_MAX: u32 = 129_600;

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use headwater_api::v1::{ReplacementReason, RootDraftAnswer, RootDraftRequest};
 use headwater_depot::files;
 use headwater_policy::{Class, Repository};
+use headwater_publisher::roots::NewRoots;
 use headwater_repo::{Passphrase, SignedRoot, UnsignedRoot, error_chain};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -184,24 +185,26 @@ impl Restore {
         now: Timestamp,
     ) -> Result<()> {
         let Services { publishing, source_list, db, .. } = &self.services;
-        let _change = publishing.change().await;
+        let change = publishing.change().await;
         let step = version_step(now);
         let made = self.listing.made;
-        let audit_entry = Caller::server(now)
-            .audit_entry("repository.restore", repository)
-            .after(json!({"backup_of": made}));
+        let caller = Caller::server(now);
+        let audit_entry =
+            caller.audit_entry("repository.restore", repository).after(json!({"backup_of": made}));
         let class = match repository {
             Repository::Policy => {
-                return source_list.publish_restored_policy(roots, step, made, audit_entry).await;
+                return source_list.publish_restored_policy(&change, roots, step, made, audit_entry).await;
             }
             Repository::Class(Class::Settings) => {
-                return source_list.publish_restored_settings(roots, step, audit_entry).await;
+                return source_list.publish_restored_settings(&change, roots, step, audit_entry).await;
             }
             Repository::Class(class) => class,
         };
         let mut tx = db.begin().await?;
         releases::lift_sequence_floor(&mut tx, class, step).await?;
-        publishing.take_roots(repository, roots, step, tx, |_| Ok(()), audit_entry).await
+        let destination = publishing.destination(repository, &caller).saving(tx, audit_entry);
+        let new = NewRoots { roots, version_bump: step, targets: Vec::new() };
+        publishing.publish_under(&change, destination, new, now).await
     }
 
     /// Gives the folder its name.

@@ -61,11 +61,10 @@ async fn wire(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Se
     let data = Arc::new(DataFolder::open(&config.data)?);
     refuse_without_database(&data)?;
     let db = Db::open(&data.database(), load_or_make_audit_key(&data.audit_key())?).await?;
-    let config = Arc::new(config);
-    let publishing = Arc::new(PublishingService::open(config.clone(), data.clone(), db.clone()).await?);
+    let publishing = Arc::new(PublishingService::open((&config).into(), data.clone(), db.clone()).await?);
     let access = AccessService::new(&config, db.clone(), publishing.clone(), rest::scopes())?;
     let mut tx = db.begin().await?;
-    let fleet_settings = FleetSettings::from(&*config);
+    let fleet_settings = FleetSettings::from(&config);
     let keys = FleetKeys::open(&data, &mut tx, &fleet_settings, &fleet_url, now).await?;
     tx.commit(Audit::Exempt("keys are made before there is anybody who could do it")).await?;
     let (response_signing_key, watched) = watch::channel(keys.response_signing_key.public().to_string());
@@ -88,7 +87,7 @@ async fn wire(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Se
     };
     let fleet = Arc::new(FleetService::new(fleet, now)?);
     let upkeep = UpkeepParts {
-        settings: (&*config).into(),
+        settings: (&config).into(),
         data: data.clone(),
         db: db.clone(),
         publishing: publishing.clone(),
@@ -103,7 +102,7 @@ async fn wire(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Se
 /// Publishes what has never been published, repairs what a crash left, and saves where the server now is.
 async fn begin(services: &Services, now: Timestamp) -> Result<()> {
     let Services { publishing, source_list, access, db, .. } = services;
-    let _change = publishing.change().await;
+    let change = publishing.change().await;
     for repository in Repository::ALL {
         if !publishing.open_repository(repository).await? {
             match repository {
@@ -118,7 +117,7 @@ async fn begin(services: &Services, now: Timestamp) -> Result<()> {
             }
         }
         publishing.activate_keys(repository, now)?;
-        if let Err(error) = publishing.resume_root(repository, now).await {
+        if let Err(error) = publishing.resume_root(&change, repository, now).await {
             // The signing job tries it again, and the status shows it.
             tracing::error!(%repository, error = error_chain(&error), "an interrupted change of keys is not completed");
         }

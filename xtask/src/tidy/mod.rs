@@ -11,7 +11,6 @@ mod imports;
 mod lengths;
 mod limits;
 mod modules;
-mod pending;
 mod rule_marks;
 mod security;
 mod services;
@@ -33,41 +32,37 @@ use self::workspace::Member;
 pub use self::workspace::{members, sources};
 use crate::command::workspace_root;
 
-/// Runs every rule; fails with all findings but those that are excused for now.
+/// Runs every rule; fails with all findings.
 pub fn check_workspace() -> Result<()> {
-    let findings: Vec<String> = findings()?
-        .into_iter()
-        .filter(|(rule, finding)| !pending::is_excused(rule, finding))
-        .map(|it| it.1)
-        .collect();
+    let findings = findings()?;
     if findings.is_empty() {
         return Ok(());
     }
     bail!("{} findings of tidy:\n  {}", findings.len(), findings.join("\n  "));
 }
 
-/// All findings, each with the name of its rule.
-fn findings() -> Result<Vec<(&'static str, String)>> {
+/// The findings of all rules.
+fn findings() -> Result<Vec<String>> {
     let root = workspace_root();
     let members = members()?;
     let sources = sources(&root)?;
     let rules = [
-        ("table", table::check(&members, &read_if_there(&root.join("ARCHITECTURE.md"))?)),
-        ("circles", circles::check(&members, &sources)),
-        ("lengths", lengths::check(&sources)),
-        ("limits", limits::check(&members, &sources)),
-        ("words", words::check(&sources)),
-        ("vocabulary", vocabulary::check(&sources)),
-        ("rule_marks", rule_marks::check(&sources)),
-        ("security", security::check(&sources)),
-        ("services", services::check(&sources)),
-        ("settings", settings::check(&sources)),
-        ("sleeps", sleeps::check(&sources)),
-        ("sql", sql::check(&sources)),
-        ("transactions", transactions::check(&sources)),
-        ("lints", inherits_lints(&root, &members)?),
+        table::check(&members, &read_if_there(&root.join("ARCHITECTURE.md"))?),
+        circles::check(&members, &sources),
+        lengths::check(&sources),
+        limits::check(&members, &sources),
+        words::check(&sources),
+        vocabulary::check(&sources),
+        rule_marks::check(&sources),
+        security::check(&sources),
+        services::check(&sources),
+        settings::check(&sources),
+        sleeps::check(&sources),
+        sql::check(&sources),
+        transactions::check(&sources),
+        inherits_lints(&root, &members)?,
     ];
-    Ok(rules.into_iter().flat_map(|(rule, found)| found.into_iter().map(move |it| (rule, it))).collect())
+    Ok(rules.into_iter().flatten().collect())
 }
 
 /// Prints how many banned words each crate has, or where they are in `folder`.
@@ -78,22 +73,6 @@ pub fn show_words(folder: Option<&str>) -> Result<()> {
         Some(folder) => vocabulary::check(&sources).into_iter().filter(|it| it.starts_with(folder)).collect(),
     };
     lines.iter().for_each(|line| println!("{line}"));
-    Ok(())
-}
-
-/// Prints what is excused for now, and which excuses are not needed any more.
-pub fn show_pending() -> Result<()> {
-    let findings = findings()?;
-    for (rule, finding) in
-        findings.iter().filter(|(rule, it)| *rule != "vocabulary" && pending::is_excused(rule, it))
-    {
-        println!("{rule}: {finding}");
-    }
-    for (rule, folder) in pending::unneeded(&findings) {
-        println!(
-            "xtask/src/tidy/pending.rs: {folder} needs no excuse from `{rule}` any more; remove the line"
-        );
-    }
     Ok(())
 }
 

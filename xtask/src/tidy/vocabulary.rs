@@ -9,7 +9,7 @@ use super::code::code_only;
 use super::workspace::Source;
 
 /// Banned everywhere: in prose as words, in names as parts of them.
-const WORDS: [(&str, &str); 16] = [
+const WORDS: [(&str, &str); 19] = [
     ("told", "`rendered`, `described`, `notified`, `reported`: what it is"),
     ("said", "`output`, `message`, `stated`: what it is"),
     ("lacks", "`has no`, `is missing`"),
@@ -26,6 +26,9 @@ const WORDS: [(&str, &str); 16] = [
     ("good for nothing", "`useless`, or name what is wrong"),
     ("heard", "`received`, `knows`"),
     ("readmit", "`re-enrol`"),
+    ("at hand", "`present`, `available`, `held`: what it is"),
+    ("given out", "`published`, `issued`, `sent`"),
+    ("gives out", "`publishes`, `issues`, `sends`"),
 ];
 
 /// Banned in prose alone: in code they are ordinary (`let in_use`).

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 const GOLDEN: &str = include_str!("../golden/policy.1.json");
 
+/// Keys that a document may leave out.
+const OPTIONAL: [&str; 4] = ["vendor", "scheme", "ipv4", "ipv6"];
+
 fn read(value: &Value) -> Result<Policy, Vec<headwater_policy::Problem>> {
     PolicyDocument::parse(&value.to_string())
 }
@@ -37,6 +40,42 @@ fn a_file_holds_1024_entries() {
     let problems = read(&file).unwrap_err();
     assert_eq!(problems.iter().map(|problem| problem.entry).collect::<Vec<_>>(), [Some(4), Some(1025)]);
     assert!(problems[1].message.contains("at most 1024"));
+}
+
+/// S7: a document that leaves a key out would silently empty or reset a part of the draft. A file and a message are
+/// read alike: what one door refuses, the others refuse too.
+#[test]
+fn no_key_is_left_out_and_none_is_added_at_any_door() {
+    let golden: Value = serde_json::from_str(GOLDEN).unwrap();
+    let refused = |file: &Value, key: &str| {
+        let problems = read(file).unwrap_err();
+        assert!(problems.iter().any(|it| it.message.contains(&format!("`{key}`"))), "{key}: {problems:?}");
+        let import = json!({"policy": file, "expected_revision": null});
+        let error =
+            serde_json::from_value::<headwater_api::v1::ImportRequest>(import).unwrap_err().to_string();
+        assert!(error.contains(&format!("`{key}`")), "{error}");
+    };
+    let mut objects = Vec::new();
+    pointers(&golden, "", &mut objects);
+    let mut left_out = 0;
+    // A source has one key of several.
+    for at in objects.iter().filter(|at| !at.ends_with("/source")) {
+        let Some(fields) = golden.pointer(at).unwrap().as_object() else { continue };
+        for key in fields.keys().filter(|key| !OPTIONAL.contains(&key.as_str())) {
+            let mut file = golden.clone();
+            file.pointer_mut(at).unwrap().as_object_mut().unwrap().remove(key);
+            refused(&file, key);
+            left_out += 1;
+        }
+    }
+    for at in ["", "/options", "/options/server_fallback", "/server", "/update_agents/0", "/entries/0"] {
+        let mut file = golden.clone();
+        file.pointer_mut(at).unwrap()["more"] = json!(1);
+        let problems = read(&file).unwrap_err();
+        assert!(problems.iter().any(|it| it.message.contains("more")), "{at}: {problems:?}");
+        assert!(serde_json::from_value::<PolicyDocument>(file).is_err(), "{at}");
+    }
+    assert!(left_out > 15, "{left_out}");
 }
 
 #[test]

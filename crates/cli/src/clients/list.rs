@@ -6,7 +6,7 @@ use headwater_api::v1::{ClientCounts, ClientRelease, ClientState, ClientView, Cl
 use crate::api_client::{ApiClient, segment};
 use crate::completions::candidates;
 use crate::terminal::failure::Failure;
-use crate::terminal::output::{table, time, word};
+use crate::terminal::output::{counted, table, time, word};
 use crate::values::parse_seconds;
 
 /// Which clients are listed. Of several states any is enough; everything else narrows the list down.
@@ -166,8 +166,7 @@ pub fn counts_text(counts: &ClientCounts, policy_version: u64) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, state)| format!("{count} {state}"))
         .collect();
-    let plural = if counts.clients == 1 { "" } else { "s" };
-    let mut text = format!("{} client{plural}: {}", counts.clients, states.join(", "));
+    let mut text = format!("{}: {}", counted(counts.clients as usize, "client"), states.join(", "));
     if counts.policy_behind > 0 {
         text.push_str(&format!("; {} without policy version {policy_version}", counts.policy_behind));
     }
@@ -178,8 +177,7 @@ pub fn counts_text(counts: &ClientCounts, policy_version: u64) -> String {
 fn span(seconds: u32) -> String {
     for (unit, name) in [(86_400, "day"), (3600, "hour"), (60, "minute")] {
         if seconds.is_multiple_of(unit) && seconds > 0 {
-            let count = seconds / unit;
-            return format!("{count} {name}{}", if count == 1 { "" } else { "s" });
+            return counted((seconds / unit) as usize, name);
         }
     }
     format!("{seconds} seconds")

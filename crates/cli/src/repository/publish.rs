@@ -12,7 +12,7 @@ use headwater_publisher::{
 };
 use headwater_repo::{Digest, FileEntry, FilePath, Hasher, Hook, Release, VersionText};
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::apart::{open_key_folder, refuse_content_of};
 use super::arguments::{PublishArguments, component_name};
@@ -70,16 +70,10 @@ pub(super) fn run(
         ));
     }
     let report = make_deltas(&repository, &new.component, &arguments.deltas, stop, now, output)?;
-    let answer = json!({
-        "name": new.component.as_str(),
-        "sequence": release.sequence.get(),
-        "version": release.version.as_str(),
-        "files": release.files,
-        "size": release.size,
-        "deltas": report.deltas,
-        "delta_bytes": report.delta_bytes,
-        "missing": report.missing,
-    });
+    let mut answer = described(&new, &release);
+    answer["deltas"] = json!(report.deltas);
+    answer["delta_bytes"] = json!(report.delta_bytes);
+    answer["missing"] = json!(report.missing);
     output.result(&answer, |_| {
         let (count, size) = (report.deltas, bytes(report.delta_bytes));
         format!("added {} to it ({size})", counted(count, "delta"))
@@ -101,18 +95,22 @@ pub fn new_release(name: &str, version: &str, options: &PublishOptions) -> Resul
 
 /// Reports a release that was published before, as a server does: nothing is signed, and missing bodies are stored again.
 fn report_again(new: &NewRelease, release: &Release, output: Output) {
-    let answer = json!({
+    let mut answer = described(new, release);
+    answer["again"] = json!(true);
+    output.result(&answer, |_| {
+        let (name, version, sequence) = (&new.component, &release.version, release.sequence);
+        format!("{name} {version} was published before, as release {sequence} with the same content; nothing was signed, and its bodies are whole")
+    });
+}
+
+fn described(new: &NewRelease, release: &Release) -> Value {
+    json!({
         "name": new.component.as_str(),
         "sequence": release.sequence.get(),
         "version": release.version.as_str(),
         "files": release.files,
         "size": release.size,
-        "again": true,
-    });
-    output.result(&answer, |_| {
-        let (name, version, sequence) = (&new.component, &release.version, release.sequence);
-        format!("{name} {version} was published before, as release {sequence} with the same content; nothing was signed, and its bodies are whole")
-    });
+    })
 }
 
 /// The files of a package on this disk.

@@ -35,8 +35,9 @@ impl Format {
 /// Reads a policy document and reports every problem of its syntax. The server checks its meaning.
 fn read_policy(path: &Path) -> Result<PolicyDocument, Failure> {
     let text = read_text(path)?;
-    serde_json::from_str(&text).map_err(|error| {
-        let problems = PolicyDocument::parse(&text).err().unwrap_or_default();
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    serde_json::from_str(text).map_err(|error| {
+        let problems = PolicyDocument::parse(text).err().unwrap_or_default();
         let mut problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         if problems.is_empty() {
             problems.push(error.to_string());

@@ -300,7 +300,10 @@ mod tests {
             let entry = serde_json::json!({"clients": {"ipv4": "10.0.0.1"}, "source": "vendor"});
             let draft: DraftView = serde_json::from_value(serde_json::json!({
                 "name": "default", "base_version": 1, "saved_version": 1, "revision": 3, "edited": null,
-                "policy": {"mode": "customized", "server": {"url": "http://hq"}, "entries": vec![entry; count]},
+                "policy": {
+                    "mode": "customized", "options": OptionsDocument::default(), "server": {"url": "http://hq"},
+                    "update_agents": [], "entries": vec![entry; count]
+                },
                 "notes": []
             }))
             .unwrap();

@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
 
 use comfy_table::{ContentArrangement, Table, TableStyle};
-use indicatif::HumanBytes;
+pub use headwater_client::render::{bytes, counted, word};
 use serde::Serialize;
 
 use crate::terminal::failure::{Exit, Failure};
@@ -161,31 +161,9 @@ pub fn time(moment: jiff::Timestamp) -> String {
     moment.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-/// The snake_case word of a value on the wire, with blanks instead of underscores.
-pub fn word<T: Serialize>(value: &T) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word.replace('_', " "),
-        _ => String::new(),
-    }
-}
-
-/// A number of bytes with a binary unit: `2.44 KiB`.
-pub fn bytes(count: u64) -> String {
-    HumanBytes(count).to_string()
-}
-
-/// A count with its noun: `1 client`, `2 clients`, `2 entries`.
-pub fn counted(count: usize, noun: &str) -> String {
-    match (count, noun.strip_suffix("ry")) {
-        (1, _) => format!("1 {noun}"),
-        (_, Some(stem)) => format!("{count} {stem}ries"),
-        (_, None) => format!("{count} {noun}s"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{counted, one_line, table};
+    use super::{one_line, table};
 
     #[test]
     fn text_of_others_cannot_control_the_terminal() {
@@ -204,10 +182,5 @@ mod tests {
         let rows = vec![vec!["a".to_owned(), String::new()], vec!["bcd".to_owned(), "x".to_owned()]];
         assert_eq!(table(&["name", "n"], rows, ""), "NAME  N\na\nbcd   x");
         assert_eq!(table(&["name"], vec![], "nobody"), "nobody");
-        assert_eq!((counted(1, "site"), counted(2, "site")), ("1 site".to_owned(), "2 sites".to_owned()));
-        assert_eq!(
-            (counted(1, "entry"), counted(0, "entry")),
-            ("1 entry".to_owned(), "0 entries".to_owned())
-        );
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::run::{done, headwater};
 
 #[test]
-fn keys_are_never_given_out() {
+fn keys_are_never_published() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
     let refused = |arguments: &str, word: &str| {

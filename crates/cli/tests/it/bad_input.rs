@@ -12,6 +12,8 @@ fn check(command: &str, exit: i32, words: &[&str]) {
     fs::write(folder.path().join("text.txt"), "not JSON").unwrap();
     fs::write(folder.path().join("bad.csv"), "ipv4,ipv6,source,classes\n10.0.0.1\n,,,\n").unwrap();
     fs::write(folder.path().join("binary"), [0xff, 0xfe, 0x00]).unwrap();
+    fs::write(folder.path().join("half.json"), r#"{"mode": "customized", "server": {"url": "http://hq"}}"#)
+        .unwrap();
     fs::create_dir(folder.path().join("empty")).unwrap();
     let long = fs::File::create(folder.path().join("long")).unwrap();
     long.set_len(headwater_cli::limits::INPUT_FILE_BYTES_MAX + 1).unwrap();
@@ -65,6 +67,7 @@ fn input_is_refused_before_a_server_is_asked() {
     check("sources add --ipv4 10.0.0.1", 2, &["must name a source", "--update-agent"]);
     check("sources import absent", 2, &["cannot read absent"]);
     check("sources import text.txt", 2, &["text.txt is not a source list"]);
+    check("sources import half.json", 2, &["`options` is missing", "`update_agents`", "`entries`"]);
     check("sources import bad.csv", 2, &["line 2 (entry 1)", "line 3 (entry 2)", "names no source"]);
     check("sources import binary", 2, &["binary is not UTF-8", "the intended file"]);
     check("sources import long", 2, &["long is larger than", "the intended file"]);

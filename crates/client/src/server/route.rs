@@ -236,7 +236,7 @@ mod tests {
             };
             let document = serde_json::json!({
                 "mode": "customized",
-                "options": {},
+                "options": headwater_api::policy::OptionsDocument::default(),
                 "server": {"url": "https://10.9.0.1:8471"},
                 "update_agents": (0..agents).map(agent).collect::<Vec<_>>(),
                 "entries": (0..agents).map(entry).collect::<Vec<_>>(),

@@ -6,6 +6,7 @@ use headwater_api::v1::ClientState;
 use sqlx::Row;
 
 use super::check;
+use crate::client_states::Wanted;
 use crate::dialect::Dialect;
 use crate::fleet_view::{self, Filter, SqlStatement, Value};
 use crate::report_days::DAY;
@@ -139,7 +140,15 @@ async fn what_is_asked_of_the_fleet_is_looked_up_by_an_index() {
         check_plan(&db, client_releases::COUNTS, &["'components'", "'rules-1'"]).await;
         let one = client_states::statement("c.id IN (SELECT value FROM json_each($2))");
         check_plan(&db, &one, &["1", ids[0]]).await;
-        check_plan(&db, &client_states::statement(client_states::UNFAILED), &["1"]).await;
+        let release = || Wanted::Release { class: "components".to_owned(), name: "rules-1".to_owned() };
+        for wanted in [release(), Wanted::Policy, Wanted::Settings { domain: "root".to_owned() }] {
+            let (statements, values) = wanted.statements();
+            let values: Vec<String> = values.iter().map(|value| format!("'{value}'")).collect();
+            let values: Vec<&str> = ["1"].into_iter().chain(values.iter().map(String::as_str)).collect();
+            for statement in statements {
+                check_plan(&db, &statement, &values).await;
+            }
+        }
         drop(connection);
         for page in plans {
             let plan = plan(&db, &page).await;

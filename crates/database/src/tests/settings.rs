@@ -10,8 +10,9 @@ use crate::domains::{self, DomainRow};
 use crate::policies::{self, PolicyRow, StoredDraft};
 
 fn document() -> PolicyDocument {
+    let options = headwater_api::policy::OptionsDocument::default();
     serde_json::from_value(json!({
-        "mode": "standard", "server": {"url": "https://server"}
+        "mode": "standard", "options": options, "server": {"url": "https://server"}, "update_agents": [], "entries": []
     }))
     .unwrap()
 }

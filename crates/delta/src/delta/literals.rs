@@ -6,7 +6,7 @@
 
 use super::context_slots::{ContextSlots, hash, node};
 use super::match_model::History;
-use super::mixing::{Counter, Mixer, filled, squash, stretch};
+use super::mixing::{Counter, Mixer, expectation, filled, probability, stretch};
 use super::range_coder::BitCoder;
 use super::table::Table;
 
@@ -115,13 +115,12 @@ impl NewBytes {
                 length = (l / 4).min(15) + 1;
             }
             // So does the expected byte.
-            let agrees = (e | 256) >> (8 - i) == partial;
-            let expectation = if agrees { (e >> (7 - i) & 1 | i << 1 | 128) as usize } else { i as usize };
+            let (agrees, expectation) = expectation(e, partial, i);
             let expected = self.trust << 8 | expectation;
             inputs[ROWS + 1] = stretch(self.expected[expected].p());
             let likeness = length << 1 | usize::from(agrees);
             let x = self.mixer.mix(&inputs, likeness << 3 | i as usize);
-            let p = squash(x).clamp(32, 65535 - 32) as u32;
+            let p = probability(x);
             let bit = coder.bit(byte >> (7 - i) & 1 == 1, p);
             self.rows.learn(&rows, node, &states, bit);
             if let Some(at) = alike {

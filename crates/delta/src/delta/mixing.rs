@@ -113,6 +113,20 @@ const SQUASH: [i32; 33] = [
     47911, 53581, 57724, 60565, 62428, 63615, 64357, 64816, 65097, 65269, 65374, 65437, 65476, 65500, 65514,
 ];
 
+/// What an expected byte means for bit `i` of a byte whose first bits are `partial` (behind a leading one): whether these
+/// agree with it, and the context of that with the bit that it has next.
+#[inline]
+pub(super) fn expectation(expected: u32, partial: u32, i: u32) -> (bool, usize) {
+    let agrees = (expected | 256) >> (8 - i) == partial;
+    (agrees, if agrees { (expected >> (7 - i) & 1 | i << 1 | 128) as usize } else { i as usize })
+}
+
+/// The probability of 2^16 of what was mixed, never so sure that one wrong bit is dear.
+#[inline]
+pub(super) fn probability(mixed: i32) -> u32 {
+    squash(mixed).clamp(32, 65535 - 32) as u32
+}
+
 /// The probability (of 2^16) at `x` of the logistic domain.
 #[inline]
 pub(super) const fn squash(x: i32) -> i32 {

@@ -54,7 +54,7 @@ pub(super) struct OpModel<const CONTEXTS: usize> {
     moves: Number<CONTEXTS>,
     /// The op before.
     before: Op,
-    /// Of the op at hand: what the base has where its new bytes begin, and how many these are.
+    /// Of the current operation: what the base has where its new bytes begin, and how many these are.
     anchor: u64,
     literal: u32,
 }

@@ -3,7 +3,7 @@
 //! The bytes of the base there, and around, are the strongest contexts.
 
 use super::context_slots::{ContextSlots, hash, node};
-use super::mixing::{Counter, Mixer, filled, squash, stretch};
+use super::mixing::{Counter, Mixer, expectation, filled, probability, stretch};
 use super::range_coder::BitCoder;
 use crate::limits::REPLACED_ROWS_LOG;
 
@@ -112,8 +112,7 @@ impl Replaced {
             let node = node(partial, i);
             let mut inputs = [0; INPUTS];
             let states = self.rows.ask(&rows, node, &mut inputs);
-            let agrees = (e | 256) >> (8 - i) == partial;
-            let expectation = if agrees { (e >> (7 - i) & 1 | i << 1 | 128) as usize } else { i as usize };
+            let (agrees, expectation) = expectation(e, partial, i);
             let expected = class << 12 | self.trust << 8 | expectation;
             inputs[ROWS] = stretch(self.expected[expected].p());
             let mut agreeing = 0;
@@ -130,7 +129,7 @@ impl Replaced {
             }
             let choice = (class << 4 | self.trust) << 4 | usize::from(agrees) << 3 | i as usize;
             let choice = choice << 4 | agreeing << 2 | differences.trust[0] & 3;
-            let p = squash(self.mixer.mix(&inputs, choice)).clamp(32, 65535 - 32) as u32;
+            let p = probability(self.mixer.mix(&inputs, choice));
             let bit = coder.bit(byte >> (7 - i) & 1 == 1, p);
             self.rows.learn(&rows, node, &states, bit);
             self.expected[expected].learn(bit, 30);

@@ -19,7 +19,7 @@ use crate::body::DecodeError;
 /// Bytes walked between two deliveries.
 const STRIDE: usize = 16 * 1024;
 
-/// Bytes of the base that are read before and after those at hand.
+/// Bytes of the base that are read before and after those being walked.
 const MARGIN: usize = 8;
 
 /// What the walk makes, and what it knows: an encoder has the file, a decoder makes it.
@@ -65,7 +65,7 @@ pub(super) struct Walk<'a, B: ?Sized> {
     last: u64,
     at: u64,
     buffer: Vec<u8>,
-    /// Room for the bytes of the base and the fields at hand.
+    /// Room for the bytes of the base and the fields being walked.
     around: Vec<u8>,
     fields: Vec<Field>,
 }

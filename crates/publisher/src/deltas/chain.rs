@@ -87,7 +87,7 @@ impl ReleaseChain {
         Some((list_digest, digest(list.manifest(list.current().sequence))?))
     }
 
-    /// What is decided for the component. `inventory`: the deltas at hand; `clients`: how many clients have each release, by
+    /// What is decided for the component. `inventory`: the deltas that there are; `clients`: how many clients have each release, by
     /// sequence.
     #[must_use]
     pub fn plan(
@@ -196,7 +196,7 @@ fn expected_clients(others: &[Manifest], known: &BTreeMap<u64, u64>) -> Vec<u64>
 /// A release that is about to be signed as `current`, with the deltas of the inventory that lead to it. `others`: the
 /// releases beside it, in any order.
 #[must_use]
-pub fn name_deltas_at_hand(
+pub fn name_present_deltas(
     current: &Manifest,
     mut others: Vec<&Manifest>,
     inventory: Inventory,

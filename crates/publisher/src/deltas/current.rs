@@ -2,7 +2,7 @@
 
 use headwater_repo::{ComponentName, Inventory, Manifest, Published, ReleaseList};
 
-use super::chain::{ChainState, Planned, ReleaseChain, name_deltas_at_hand, retain_stored};
+use super::chain::{ChainState, Planned, ReleaseChain, name_present_deltas, retain_stored};
 use super::settings::DeltaSettings;
 use crate::Result;
 use crate::destination::Destination;
@@ -41,8 +41,8 @@ pub fn plan_for(
     Ok(chain.plan(destination.store(), inventory, &clients, settings))
 }
 
-/// A release that is about to be published after those that are, with the deltas to it that are at hand.
-pub fn with_deltas_at_hand(
+/// A release that is about to be published after those that are, with the deltas to it that there are.
+pub fn with_present_deltas(
     destination: &dyn Destination,
     published: &Published,
     list: Option<&ReleaseList>,
@@ -57,5 +57,5 @@ pub fn with_deltas_at_hand(
     let mut inventory = destination.inventory(&chain)?;
     retain_stored(&mut inventory, store);
     let others = chain.manifests().collect();
-    Ok(name_deltas_at_hand(&new, others, inventory, settings))
+    Ok(name_present_deltas(&new, others, inventory, settings))
 }

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use super::chain::ReleaseChain;
 use super::current::is_current;
 use crate::Result;
-use crate::destination::{Destination, Purpose, StagedChange};
-use crate::stage::stage;
+use crate::destination::{Destination, Purpose};
+use crate::stage::stage_and_commit;
 
 /// Signs the current release's manifest with its deltas, if that is anything new. The other releases' deltas go, which
 /// nobody needs once the current one has its own: at once where an inventory is kept, else when all were made (`done`).
@@ -33,9 +33,6 @@ pub(super) fn join(
         let bytes = manifest.to_bytes().map_err(WriteError::from)?;
         draft.add(chain.list.manifest(manifest.sequence), bytes)?;
     }
-    let staged =
-        stage(destination.objects(), &*destination.keys()?, draft.finish(now, destination.expiry())?)?;
-    destination
-        .commit(&lock, StagedChange { staged, now, purpose: Purpose::JoinDeltas { list: &chain.list } })?;
+    stage_and_commit(destination, &lock, draft, Purpose::JoinDeltas { list: &chain.list }, now)?;
     Ok(true)
 }

@@ -23,6 +23,11 @@ pub fn create(
         return Err(Error::RepositoryExists(folder.root().to_owned()));
     }
     keys.refuse_other_keys()?;
+    let lock = folder.lock_new()?;
+    if folder.exists() {
+        // Somebody else made it since.
+        return Err(Error::RepositoryExists(folder.root().to_owned()));
+    }
     let mut ring = KeyRing::new();
     let mut root = RootDraft::first();
     for role in Role::ALL {
@@ -32,5 +37,5 @@ pub fn create(
         made.into_iter().for_each(|key| ring.add(key));
     }
     let root = root.finish(now, &expiry)?.sign_with(&ring)?;
-    StaticRepository::of_new_folder(folder, ring, expiry)?.begin(root, now)
+    StaticRepository::in_locked_folder(&lock, folder, ring, expiry)?.begin(root, now)
 }

@@ -60,7 +60,7 @@ impl KeyFolder {
         Ok(key)
     }
 
-    /// All keys at hand. Offline keys may be elsewhere; what they are needed for reports it then.
+    /// All keys of the folder. Offline keys may be elsewhere; what they are needed for reports it then.
     ///
     /// # Errors
     /// A file cannot be read, or is no key.

@@ -1,9 +1,9 @@
 //! Reading a static repository, also in the middle of a change of keys or without its timestamp.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use headwater_depot::files::FileAccess;
+use headwater_depot::files::{self, FileAccess};
 use headwater_depot::objects::{FolderStore, ObjectStore as _};
 use headwater_repo::{
     ComponentName, KeyRing, Published, ReleaseList, Role, Sequence, TargetName, Trusted, error_chain, layout,
@@ -65,6 +65,17 @@ impl StaticFolder {
     /// There is no repository; the disk refuses.
     pub fn lock(&self) -> Result<ChangeLock> {
         self.must_exist()?;
+        self.lock_folder()
+    }
+
+    /// The same in a folder that a repository is to be made in; makes the folder.
+    pub(super) fn lock_new(&self) -> Result<ChangeLock> {
+        files::refuse_root_in_folder_of_another(&self.root)?;
+        fs::create_dir_all(&self.root).map_err(Error::file("make", &self.root))?;
+        self.lock_folder()
+    }
+
+    fn lock_folder(&self) -> Result<ChangeLock> {
         let lock = File::open(&self.root).and_then(|folder| folder.lock().map(|()| folder));
         lock.map(ChangeLock::new).map_err(Error::file("lock", &self.root))
     }

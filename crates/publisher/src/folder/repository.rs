@@ -46,11 +46,7 @@ impl StaticRepository {
         files::refuse_root_in_folder_of_another(folder.root())?;
         let lock = folder.lock()?;
         clear(folder.root())?;
-        let scratch = Scratch::make(folder.root())?;
-        let store = Store::open_with_scratch(folder.root(), None, scratch.path())?;
-        drop(lock);
-        let keys = Arc::new(SigningKeys { ring, retired: Vec::new() });
-        Ok(Self { folder, expiry, keys, store, useless: Mutex::default(), _scratch: scratch })
+        Self::in_locked_folder(&lock, folder, ring, expiry)
     }
 
     /// The folder.
@@ -79,10 +75,10 @@ impl StaticRepository {
         Ok(role.unwrap_or(Role::Timestamp))
     }
 
-    /// Publishes under a new root, and moves the key files. Root keys at hand sign it here.
+    /// Publishes under a new root, and moves the key files. Root keys of the folder sign it here.
     ///
     /// # Errors
-    /// A root that is not the next one or is not signed; keys that are not at hand.
+    /// A root that is not the next one or is not signed; keys that it names and the folder does not have.
     pub fn replace_root(&self, keys: &KeyFolder, root: UnsignedRoot, now: Timestamp) -> Result<SignedRoot> {
         let lock = self.lock()?;
         let root = replace_root(self, &lock, root, now)?;
@@ -97,10 +93,13 @@ impl StaticRepository {
         Ok(self.folder.objects().replace(layout::TIMESTAMP, &staged.timestamp)?)
     }
 
-    /// A repository that is being made: it has no timestamp and no root yet.
-    pub(super) fn of_new_folder(folder: StaticFolder, ring: KeyRing, expiry: Expiry) -> Result<Self> {
-        files::refuse_root_in_folder_of_another(folder.root())?;
-        fs::create_dir_all(folder.root()).map_err(Error::file("make", folder.root()))?;
+    /// A repository in a locked folder, which may have no timestamp and no root yet.
+    pub(super) fn in_locked_folder(
+        _lock: &ChangeLock,
+        folder: StaticFolder,
+        ring: KeyRing,
+        expiry: Expiry,
+    ) -> Result<Self> {
         let scratch = Scratch::make(folder.root())?;
         let store = Store::open_with_scratch(folder.root(), None, scratch.path())?;
         let keys = Arc::new(SigningKeys { ring, retired: Vec::new() });

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use headwater_publisher::Error;
 use headwater_publisher::folder::{KeyFolder, StaticFolder, StaticRepository, create};
 use headwater_repo::Expiry;
 use jiff::Timestamp;
@@ -50,4 +51,24 @@ fn a_run_leaves_no_folder_of_its_own_and_takes_those_of_killed_runs_away() {
     assert_eq!(hidden(), 2, "the two that run; the killed one's is gone");
     drop((repository, other));
     assert_eq!(hidden(), 0);
+}
+
+#[test]
+fn of_many_that_make_a_repository_at_once_one_does() {
+    const MAKERS: usize = 8;
+    let folder = tempfile::tempdir().unwrap();
+    let place = StaticFolder::new(&folder.path().join("public"), "components");
+    let start = std::sync::Barrier::new(MAKERS);
+    let make = &|maker: usize| {
+        let keys = KeyFolder::open(&folder.path().join(format!("keys-{maker}")), true).unwrap();
+        start.wait();
+        create(place.clone(), &keys, (1, 1), Expiry::default(), now())
+    };
+    let made: Vec<_> = std::thread::scope(|scope| {
+        let makers: Vec<_> = (0..MAKERS).map(|maker| scope.spawn(move || make(maker))).collect();
+        makers.into_iter().map(|maker| maker.join().unwrap()).collect()
+    });
+    assert_eq!(made.iter().filter(|made| made.is_ok()).count(), 1, "{made:?}");
+    let others = made.iter().filter_map(|made| made.as_ref().err());
+    assert!(others.into_iter().all(|error| matches!(error, Error::RepositoryExists(_))), "{made:?}");
 }

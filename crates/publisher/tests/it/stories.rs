@@ -11,7 +11,7 @@ use headwater_depot::{Store, StoreError};
 use headwater_publisher::deltas::{
     DeltaJob, DeltaObserver, DeltaReport, DeltaSettings, ReleaseChain, Unobserved, make,
 };
-use headwater_publisher::roots::{RootChange, draft_root, replace_root};
+use headwater_publisher::roots::{NewRoots, RootChange, draft_root, publish_under, replace_root};
 use headwater_publisher::{
     ChangeLock, ContentLimits, Destination, Error, History, NewRelease, Operation, Outcome, Packer, Refresh,
     ReleaseContent, SigningKeys, StagedChange, StoredFile, manifest, publish, release_list, remove,
@@ -19,7 +19,7 @@ use headwater_publisher::{
 };
 use headwater_repo::{
     ComponentName, Delta, DeltaPaths, Digest, Expiry, FileEntry, FilePath, Inventory, InventoryItem,
-    Manifest, Published, Role, Sequence, VersionText,
+    Manifest, Published, Role, Sequence, SignedRoot, TargetName, VersionText,
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -310,7 +310,7 @@ pub fn signatures_are_renewed_at_half_of_their_lives(to: &dyn Destination, now: 
         signed.push(sign(now + life / 2 + second, Refresh::Due));
     }
     let expected = [Role::Timestamp, Role::Snapshot, Role::Targets, Role::Root].map(Some);
-    assert_eq!(signed, expected, "the root, too, for its key is at hand");
+    assert_eq!(signed, expected, "the root, too, for its key is present");
     assert_eq!(sign(now + root / 2 + second, Refresh::Everything), Some(Role::Targets));
     let [was, is] = [begun, versions(&to.published().unwrap())];
     assert_eq!([is[0] - was[0], is[1] - was[1], is[2] - was[2], is[3] - was[3]], [1, 3, 4, 6]);
@@ -329,6 +329,28 @@ pub fn a_root_is_replaced(to: &dyn Destination, now: Timestamp) {
     drop(lock);
     check_whole(to);
     publish_all(to, 2..=2, now);
+}
+
+pub fn several_new_roots_raise_the_versions_and_bring_targets(to: &dyn Destination, now: Timestamp) {
+    publish_all(to, 1..=1, now);
+    let before = to.published().unwrap();
+    let keys = to.keys().unwrap();
+    let next = |present: &SignedRoot| {
+        let draft = draft_root(present, &RootChange::default(), to.expiry(), now).unwrap();
+        draft.sign_with(&keys.ring).unwrap()
+    };
+    let second = next(before.root());
+    let roots = vec![second.clone(), next(&second)];
+    let name = TargetName::new("notice.json").unwrap();
+    let targets = vec![(name.clone(), b"{}".to_vec())];
+    let lock = to.lock().unwrap();
+    publish_under(to, &lock, NewRoots { roots, version_bump: 1000, targets }, now).unwrap();
+    drop(lock);
+    let published = to.published().unwrap();
+    assert_eq!(published.root().version(), before.root().version() + 2);
+    assert!(published.version(Role::Targets) > before.version(Role::Targets) + 1000);
+    assert!(published.target(&name).is_some());
+    check_whole(to);
 }
 
 pub fn a_failed_write_publishes_nothing(to: &dyn Destination, now: Timestamp) {
@@ -492,6 +514,7 @@ macro_rules! for_each_story {
         $test!(what_is_removed_keeps_its_numbers);
         $test!(signatures_are_renewed_at_half_of_their_lives);
         $test!(a_root_is_replaced);
+        $test!(several_new_roots_raise_the_versions_and_bring_targets);
         $test!(a_failed_write_publishes_nothing);
     };
 }

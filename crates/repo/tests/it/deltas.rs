@@ -124,12 +124,12 @@ proptest! {
     ) {
         let manifest = release(&edges);
         let ways = DeltaPaths::of(&manifest);
-        let at_hand = |digest: &Digest| has.iter().any(|number| node(*number) == *digest);
-        let way = ways.cheapest(&node(0), full, &at_hand, &|delta| Some(delta.size));
+        let is_present = |digest: &Digest| has.iter().any(|number| node(*number) == *digest);
+        let way = ways.cheapest(&node(0), full, &is_present, &|delta| Some(delta.size));
         let expected = naive(&edges, 0, &[], &has).filter(|cost| *cost < full);
         prop_assert_eq!(way.as_ref().map(|way| way.cost), expected);
         if let Some(way) = way {
-            prop_assert!(at_hand(&way.hops[0].delta.base));
+            prop_assert!(is_present(&way.hops[0].delta.base));
             prop_assert_eq!(way.hops.last().unwrap().sha256, node(0));
             for pair in way.hops.windows(2) {
                 prop_assert_eq!(pair[0].sha256, pair[1].delta.base);

@@ -2,13 +2,12 @@
 //! the fleet has a copy that shows if the log is cut off later. Verifying the log against it is `access`'s.
 
 use headwater_policy::Repository;
-use headwater_repo::{TargetName, TargetsDraft};
+use headwater_repo::TargetName;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::failures::of_publisher;
 use super::service::PublishingService;
-use super::signing::failed;
 use crate::audit::{Audit, Head};
 use crate::db::to_json;
 use crate::error::{Error, Result};
@@ -30,11 +29,10 @@ pub struct AuditAnchor {
 }
 
 impl PublishingService {
-    /// Puts into a draft of the settings where the log ends.
-    pub(super) fn add_audit_anchor(&self, draft: &mut TargetsDraft) -> Result<()> {
+    /// Where the log ends, as a target of the policy.
+    pub(super) fn audit_anchor_target(&self) -> (TargetName, Vec<u8>) {
         let Head { number, hash } = self.db.last_recorded();
-        let anchor = AuditAnchor { format: FORMAT, number, hash };
-        draft.add(target(), to_json(&anchor).into_bytes()).map_err(failed(Repository::Policy, "audit log"))
+        (target(), to_json(&AuditAnchor { format: FORMAT, number, hash }).into_bytes())
     }
 
     /// Signs where the log ends, if records have waited for that for a day. Returns whether it did.

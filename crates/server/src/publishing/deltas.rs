@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use headwater_policy::Class;
-use headwater_publisher::deltas::{DeltaSettings, ReleaseChain, make, retain_stored};
+use headwater_publisher::deltas::{ReleaseChain, make, retain_stored};
 use headwater_publisher::{Destination, Error as PublishError};
 use headwater_repo::{ComponentName, Delta, Inventory, InventoryItem, error_chain};
 use jiff::{SignedDuration, Timestamp};
@@ -67,9 +67,9 @@ impl PublishingService {
 
     /// The setting that switches them off. `None` if they are made here.
     pub(crate) fn deltas_off(&self) -> Option<&'static str> {
-        let config = &self.config;
-        let releases = (config.deltas_releases == 0).then_some("deltas_releases");
-        releases.or_else(|| (config.deltas_storage_percent == 0).then_some("deltas_storage_percent"))
+        let deltas = &self.settings.deltas;
+        let releases = (deltas.releases == 0).then_some("deltas_releases");
+        releases.or_else(|| (deltas.storage_percent == 0).then_some("deltas_storage_percent"))
     }
 
     /// Makes the missing deltas; `None` while that is paused or waits after a failure.
@@ -105,7 +105,7 @@ impl PublishingService {
     /// Makes the deltas of one component in threads of low priority, for a release may have many files. Gives how many.
     async fn deltas_of(self: &Arc<Self>, class: Class, name: &ComponentName, now: Timestamp) -> Result<u64> {
         let destination = self.destination(class, &Caller::server(now));
-        let (this, name, settings) = (Arc::clone(self), name.clone(), self.delta_settings());
+        let (this, name, settings) = (Arc::clone(self), name.clone(), self.settings.deltas.clone());
         let made = in_background(move || {
             let destination: &dyn Destination = &destination;
             let (objects, store) = (destination.objects(), destination.store());
@@ -139,18 +139,6 @@ impl PublishingService {
         Ok(report.made)
     }
 
-    /// Which deltas there shall be.
-    pub(super) fn delta_settings(&self) -> DeltaSettings {
-        DeltaSettings {
-            releases: self.config.deltas_releases,
-            made_from: self.config.deltas_releases,
-            storage_percent: self.config.deltas_storage_percent,
-            memory_bytes_max: self.config.deltas_memory_bytes,
-            threads: self.config.deltas_threads,
-            ..DeltaSettings::default()
-        }
-    }
-
     /// Where nothing is to be made, and all that is signed is there: the files that are too large for deltas.
     fn done(&self, class: Class, name: &ComponentName, chain: &ReleaseChain) -> Option<Vec<String>> {
         let store = self.store(class);
@@ -161,7 +149,7 @@ impl PublishingService {
     /// What a component is now. `None` if it is not published.
     pub(super) fn release_chain(&self, class: Class, name: &ComponentName) -> Result<Option<ReleaseChain>> {
         let (objects, store, published) = (self.objects(class), self.store(class), self.published(class));
-        let chain = ReleaseChain::read(objects, store, &published, name, self.config.deltas_releases);
+        let chain = ReleaseChain::read(objects, store, &published, name, self.settings.deltas.releases);
         chain.map_err(|error| of_publisher(class, error))
     }
 

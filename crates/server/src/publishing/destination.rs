@@ -4,7 +4,7 @@
 //! `headwater-publisher` blocks, and so do the calls here: they run on threads for that, and wait there for the database.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use headwater_depot::Store;
 use headwater_depot::objects::ObjectStore;
@@ -26,7 +26,7 @@ use super::failures::of_publisher;
 use super::own_components::admit_own;
 use super::service::PublishingService;
 use super::signing::StagedPublication;
-use crate::audit::Audit;
+use crate::audit::{Audit, Record};
 use crate::caller::Caller;
 use crate::db::releases::{self as rows, ReleaseRow};
 use crate::db::{Tx, client_releases, deltas};
@@ -39,6 +39,8 @@ pub struct RepositoryDestination {
     repository: Repository,
     caller: Caller,
     runtime: Handle,
+    /// What the next commit saves and records, if its caller has begun that.
+    begun: Mutex<Option<(Tx, Record)>>,
 }
 
 impl PublishingService {
@@ -50,7 +52,8 @@ impl PublishingService {
         caller: &Caller,
     ) -> RepositoryDestination {
         let (publishing, repository) = (Arc::clone(self), repository.into());
-        RepositoryDestination { publishing, repository, caller: caller.clone(), runtime: Handle::current() }
+        let (caller, runtime, begun) = (caller.clone(), Handle::current(), Mutex::default());
+        RepositoryDestination { publishing, repository, caller, runtime, begun }
     }
 
     /// Publishes on a thread that may block.
@@ -61,9 +64,8 @@ impl PublishingService {
         work: impl FnOnce(&RepositoryDestination) -> PublishResult<T> + Send + 'static,
     ) -> Result<T> {
         let repository = repository.into();
-        let destination = self.destination(repository, caller);
-        let done = tokio::task::spawn_blocking(move || work(&destination)).await;
-        done.expect("publishing does not panic").map_err(|error| of_publisher(repository, error))
+        let done = self.destination(repository, caller).work(work).await;
+        done.map_err(|error| of_publisher(repository, error))
     }
 
     /// Saves with a publication what it means, and records it.
@@ -71,12 +73,19 @@ impl PublishingService {
         &self,
         repository: Repository,
         caller: &Caller,
+        begun: Option<(Tx, Record)>,
         change: StagedChange<'_>,
     ) -> Result<()> {
         let StagedChange { staged, now, purpose } = change;
         let staged = StagedPublication::new(repository, staged, purpose.is_news());
-        let mut tx = self.db.begin().await?;
-        let audit = save_purpose(&mut tx, repository, caller, now, purpose, self).await?;
+        let (tx, audit) = match begun {
+            Some((tx, audit_entry)) => (tx, audit_entry.into()),
+            None => {
+                let mut tx = self.db.begin().await?;
+                let audit = save_purpose(&mut tx, repository, caller, now, purpose, self).await?;
+                (tx, audit)
+            }
+        };
         self.commit(tx, vec![staged], audit).await?;
         match purpose {
             Purpose::Publish { list, .. } => {
@@ -180,6 +189,25 @@ fn current_of(list: &ReleaseList) -> Value {
 }
 
 impl RepositoryDestination {
+    /// What its next commit saves and records, instead of what follows from the purpose alone.
+    #[must_use]
+    pub(crate) fn saving(self, tx: Tx, audit_entry: Record) -> Self {
+        Self { begun: Mutex::new(Some((tx, audit_entry))), ..self }
+    }
+
+    /// Which repository it is.
+    pub(super) fn repository(&self) -> Repository {
+        self.repository
+    }
+
+    /// Works with it on a thread that may block.
+    pub(super) async fn work<T: Send + 'static>(
+        self,
+        work: impl FnOnce(&Self) -> PublishResult<T> + Send + 'static,
+    ) -> PublishResult<T> {
+        tokio::task::spawn_blocking(move || work(&self)).await.expect("publishing does not panic")
+    }
+
     /// The class whose releases are published here.
     fn class(&self) -> PublishResult<Class> {
         class_of(self.repository).map_err(PublishError::of_destination)
@@ -204,8 +232,7 @@ impl RepositoryDestination {
 
 impl Destination for RepositoryDestination {
     fn lock(&self) -> PublishResult<ChangeLock> {
-        let changing = Arc::clone(&self.publishing.changing);
-        Ok(ChangeLock::new(self.runtime.block_on(changing.lock_owned())))
+        Ok(self.runtime.block_on(self.publishing.change()))
     }
 
     fn published(&self) -> PublishResult<Published> {
@@ -229,7 +256,7 @@ impl Destination for RepositoryDestination {
     }
 
     fn expiry(&self) -> &Expiry {
-        &self.publishing.expiry
+        &self.publishing.settings.expiry
     }
 
     fn admit(&self, component: &ComponentName, operation: Operation) -> PublishResult<()> {
@@ -294,6 +321,7 @@ impl Destination for RepositoryDestination {
     }
 
     fn commit(&self, _lock: &ChangeLock, change: StagedChange<'_>) -> PublishResult<()> {
-        self.wait(self.publishing.commit_change(self.repository, &self.caller, change))
+        let begun = self.begun.lock().expect("nobody panics while holding this lock").take();
+        self.wait(self.publishing.commit_change(self.repository, &self.caller, begun, change))
     }
 }

@@ -61,8 +61,11 @@ pub(crate) fn store_failed(repository: impl Into<Repository>, error: StoreError)
     let repository = repository.into();
     match error {
         StoreError::Quota { .. } => Refusal::Quota(repository).into(),
+        StoreError::Disk { action, path, source } => {
+            Error::Disk { doing: format!("cannot {action} {}", path.display()), source }
+        }
         other => Error::Disk {
-            doing: format!("cannot store content of {repository}"),
+            doing: format!("the content of {repository} cannot be used"),
             source: std::io::Error::other(other),
         },
     }

@@ -16,22 +16,20 @@ use headwater_api::v1::{
     RootDraftRequest,
 };
 use headwater_policy::Repository;
-use headwater_publisher::Error as PublishError;
-use headwater_publisher::roots::{RootChange, draft_root};
+use headwater_publisher::roots::{NewRoots, RootChange, draft_root, publish_under};
+use headwater_publisher::{ChangeLock, Error as PublishError};
 use headwater_repo::{
-    KeyReplacement, PublicKey, Published, Role, SignedRoot, TargetsDraft, UnsignedRoot, WriteError,
-    error_chain, layout,
+    KeyReplacement, PublicKey, Published, Role, SignedRoot, UnsignedRoot, WriteError, error_chain, layout,
 };
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::destination::RepositoryDestination;
 use super::failures::of_publisher;
 use super::key_store::{KeyStore, ONLINE_ROLES, RepositoryKeys};
 use super::service::PublishingService;
 use super::signing::failed;
-use crate::audit::Record;
 use crate::caller::Caller;
-use crate::db::Tx;
 use crate::error::{Error, Refusal, Result};
 use crate::limits::ROOT_WARNING_DAYS;
 
@@ -128,7 +126,7 @@ impl PublishingService {
                 return Err(Refusal::invalid(reason).into());
             }
         };
-        draft_root(present, &change, &self.expiry, now).map_err(|error| match error {
+        draft_root(present, &change, &self.settings.expiry, now).map_err(|error| match error {
             PublishError::Write(error) => bad_root(repository, &error),
             other => of_publisher(repository, other),
         })
@@ -139,63 +137,65 @@ impl PublishingService {
     /// # Errors
     /// Refusals for a root that is not the next one, has too few signatures, or names keys that this server does not hold.
     pub async fn submit_root(
-        &self,
+        self: &Arc<Self>,
         repository: Repository,
         root: &Value,
         caller: &Caller,
     ) -> Result<RepositoryKeysView> {
         let now = caller.now;
-        let _change = self.change().await;
-        let published = self.published(repository);
+        let change = self.change().await;
         let bytes = crate::db::to_json(root).into_bytes();
-        let root = UnsignedRoot::from_bytes(&bytes, Some(published.root()))
+        let root = UnsignedRoot::from_bytes(&bytes, Some(self.published(repository).root()))
             .and_then(|unsigned| unsigned.sign_with(&self.keys(repository).signing.ring))
             .map_err(|error| bad_root(repository, &error))?;
         if root.expires() <= now {
             let reason = format!("it expired at {}; draft a new one and have that signed", root.expires());
             return Err(Refusal::Root { repository, reason }.into());
         }
-        let tx = self.db.begin().await?;
         let version = root.version();
-        let audit_entry = caller.audit_entry("keys.root", repository);
-        let audit_entry = audit_entry
-            .before(json!({"version": published.root().version()}))
-            .after(json!({"version": version}));
-        self.take_roots(repository, vec![root], 0, tx, |_| Ok(()), audit_entry).await?;
+        let new = NewRoots { roots: vec![root], ..NewRoots::default() };
+        self.publish_under(&change, self.destination(repository, caller), new, now).await?;
         tracing::info!(%repository, version, "new root published");
         Ok(self.repository_keys_view(repository))
     }
 
-    /// Publishes under the last of `roots`, with versions higher by `version_bump` than the next, and moves the key files;
-    /// `tx` holds what is saved with it. The caller holds [`PublishingService::change`].
-    pub(crate) async fn take_roots(
+    /// Publishes under new roots, and moves the key files.
+    ///
+    /// # Errors
+    /// Refusals for a root that is not the next one, has too few signatures, or names keys that this server does not hold.
+    pub(crate) async fn publish_under(
         &self,
-        repository: Repository,
-        roots: Vec<SignedRoot>,
-        version_bump: u64,
-        tx: Tx,
-        edit: impl FnOnce(&mut TargetsDraft) -> Result<()>,
-        audit_entry: Record,
+        change: &ChangeLock,
+        destination: RepositoryDestination,
+        mut new: NewRoots,
+        now: Timestamp,
     ) -> Result<()> {
-        let now = audit_entry.time;
-        let mut draft = self.draft(repository);
-        draft.bump_version(version_bump);
-        edit(&mut draft)?;
+        let repository = destination.repository();
         self.reload_keys(repository)?;
-        if let Some(last) = roots.last() {
-            self.check_held(repository, last)?;
+        if repository == Repository::Policy {
+            new.targets.push(self.audit_anchor_target());
         }
-        for root in roots {
-            draft.rotate_root(root).map_err(|error| bad_root(repository, &error))?;
-        }
-        let staged = self.stage(repository, draft, now)?;
-        self.commit(tx, vec![staged], audit_entry).await?;
+        let change = change.clone();
+        let published = destination.work(move |to| publish_under(to, &change, new, now)).await;
+        published.map_err(|error| match error {
+            PublishError::Write(
+                error @ (WriteError::KeysMissing { .. }
+                | WriteError::ForeignKey { .. }
+                | WriteError::Invalid(_)),
+            ) => bad_root(repository, &error),
+            other => of_publisher(repository, other),
+        })?;
         self.activate_keys(repository, now)
     }
 
     /// Publishes under a root that was written, and that a crash or a full disk kept from being published: it is served
     /// already. Returns whether there was one.
-    pub(crate) async fn resume_root(&self, repository: Repository, now: Timestamp) -> Result<bool> {
+    pub(crate) async fn resume_root(
+        self: &Arc<Self>,
+        change: &ChangeLock,
+        repository: Repository,
+        now: Timestamp,
+    ) -> Result<bool> {
         let present = self.published(repository);
         let next = layout::metadata(Role::Root, present.root().version() + 1);
         let path = self.data.repository(repository).join(&next);
@@ -206,20 +206,22 @@ impl PublishingService {
         let root = UnsignedRoot::from_bytes(&bytes, Some(present.root()))
             .and_then(|unsigned| unsigned.complete())
             .map_err(failed(repository, "a root that was written and not published"))?;
-        let tx = self.db.begin().await?;
-        let audit_entry = Caller::server(now)
-            .audit_entry("keys.root", repository)
-            .after(json!({"version": root.version()}));
-        self.take_roots(repository, vec![root], 0, tx, |_| Ok(()), audit_entry).await?;
+        let new = NewRoots { roots: vec![root], ..NewRoots::default() };
+        let destination = self.destination(repository, &Caller::server(now));
+        self.publish_under(change, destination, new, now).await?;
         tracing::warn!(%repository, file = next, "a change of keys that had broken off was completed");
         Ok(true)
     }
 
     /// What the signing job does about keys: ends a change of keys that a full disk broke off, and forgets retired keys
     /// whose time is over.
-    pub(crate) async fn end_broken_rotation(&self, repository: Repository, now: Timestamp) -> Result<bool> {
-        let _change = self.change().await;
-        let resumed = self.resume_root(repository, now).await?;
+    pub(crate) async fn end_broken_rotation(
+        self: &Arc<Self>,
+        repository: Repository,
+        now: Timestamp,
+    ) -> Result<bool> {
+        let change = self.change().await;
+        let resumed = self.resume_root(&change, repository, now).await?;
         if !resumed && self.keys(repository).retired.iter().any(|(_, _, until)| *until <= now) {
             self.activate_keys(repository, now)?;
         }
@@ -239,7 +241,7 @@ impl PublishingService {
 
     /// The files of a repository's keys.
     pub(crate) fn key_store(&self, repository: Repository) -> KeyStore {
-        KeyStore::new(repository, self.data.keys(repository), self.config.keys_passphrase.clone())
+        KeyStore::new(repository, self.data.keys(repository), self.settings.keys_passphrase.clone())
     }
 
     /// The keys of a repository.
@@ -251,20 +253,6 @@ impl PublishingService {
         let keys = Arc::new(self.key_store(repository).load()?);
         self.keys.write().expect("nobody panics while holding this lock").insert(repository, keys);
         Ok(())
-    }
-
-    fn check_held(&self, repository: Repository, root: &SignedRoot) -> Result<()> {
-        let keys = self.keys(repository);
-        let is_missing = |role: &Role| !keys.signing.ring.reaches(root.key_ids(*role), root.threshold(*role));
-        match ONLINE_ROLES.into_iter().find(is_missing) {
-            None => Ok(()),
-            Some(role) => {
-                let reason = format!(
-                    "it names a {role} key that this server does not hold; draft a new one here and have that signed"
-                );
-                Err(Refusal::Root { repository, reason }.into())
-            }
-        }
     }
 
     fn any_root_key_here(&self) -> bool {
@@ -289,7 +277,7 @@ impl PublishingService {
             repository: repository.to_string(),
             root_version: root.version(),
             root_expires: root.expires(),
-            renew_by: renew_by(&published, self.expiry.root),
+            renew_by: renew_by(&published, self.settings.expiry.root),
             root_keys_here: keys.signing.ring.reaches(root.key_ids(Role::Root), root.threshold(Role::Root)),
             roles: Role::ALL.map(role_view).into(),
             retired: keys
@@ -322,6 +310,12 @@ pub(crate) fn json(bytes: &[u8]) -> Result<Value> {
 /// What is wrong with a root, for the caller that submitted it.
 pub(crate) fn bad_root(repository: Repository, error: &WriteError) -> Error {
     match error {
+        WriteError::KeysMissing { role, .. } if *role != Role::Root => {
+            let reason = format!(
+                "it names a {role} key that this server does not hold; draft a new one here and have that signed"
+            );
+            Refusal::Root { repository, reason }.into()
+        }
         WriteError::KeysMissing { found: 0, .. } => {
             let reason =
                 format!("{}; none of them signed it, so it may be another repository's", error_chain(error));

@@ -8,14 +8,15 @@ use headwater_depot::files::FileAccess;
 use headwater_depot::objects::{FolderStore, ObjectStore};
 use headwater_depot::store::Store;
 use headwater_policy::Repository;
-use headwater_repo::{Expiry, Published, Role, layout};
-use tokio::sync::{MutexGuard, Semaphore, SemaphorePermit};
+use headwater_publisher::ChangeLock;
+use headwater_repo::{Published, Role, layout};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::deltas::DeltaWorker;
 use super::failures::store_failed;
 use super::key_store::{KeyStore, RepositoryKeys};
+use super::settings::PublishingSettings;
 use super::vendor_sync::VendorSync;
-use crate::config::Config;
 use crate::data::DataFolder;
 use crate::db::Db;
 use crate::error::{Error, Refusal, Result};
@@ -24,10 +25,9 @@ use crate::limits;
 /// The service that publishes.
 #[derive(Debug)]
 pub struct PublishingService {
-    pub(super) config: Arc<Config>,
+    pub(super) settings: PublishingSettings,
     pub(super) data: Arc<DataFolder>,
     pub(super) db: Db,
-    pub(super) expiry: Expiry,
     pub(super) keys: RwLock<BTreeMap<Repository, Arc<RepositoryKeys>>>,
     pub(super) stores: BTreeMap<Repository, Store>,
     pub(super) objects: BTreeMap<Repository, Arc<dyn ObjectStore>>,
@@ -39,35 +39,32 @@ pub struct PublishingService {
     pub(super) changing: Arc<tokio::sync::Mutex<()>>,
 }
 
-/// Held by a change of what is saved or signed.
-pub type ChangeGuard<'a> = MutexGuard<'a, ()>;
-
 impl PublishingService {
     /// Opens keys and stores, making what is missing; publishes nothing.
     ///
     /// # Errors
     /// When the database, a key or a store cannot be opened or made.
-    pub(crate) async fn open(config: Arc<Config>, data: Arc<DataFolder>, db: Db) -> Result<Self> {
+    pub(crate) async fn open(settings: PublishingSettings, data: Arc<DataFolder>, db: Db) -> Result<Self> {
         let announced = RwLock::new(db.announced().await?);
         let mut keys = BTreeMap::new();
         let mut stores = BTreeMap::new();
         let mut all_objects = BTreeMap::new();
         for repository in Repository::ALL {
-            let key_store = KeyStore::new(repository, data.keys(repository), config.keys_passphrase.clone());
+            let key_store =
+                KeyStore::new(repository, data.keys(repository), settings.keys_passphrase.clone());
             if db.repository(repository).await?.is_none() {
                 key_store.make()?;
             }
             keys.insert(repository, Arc::new(key_store.load()?));
             let folder = data.repository(repository);
             let objects: Arc<dyn ObjectStore> = Arc::new(FolderStore::confined(&folder, FileAccess::Owner));
-            let store = Store::open_over(Arc::clone(&objects), Some(config.class_quota_bytes), folder)
+            let store = Store::open_over(Arc::clone(&objects), Some(settings.class_quota_bytes), folder)
                 .map_err(|error| store_failed(repository, error))?;
             stores.insert(repository, store);
             all_objects.insert(repository, objects);
         }
         Ok(Self {
-            expiry: config.expiry,
-            config,
+            settings,
             data,
             db,
             keys: RwLock::new(keys),
@@ -83,8 +80,8 @@ impl PublishingService {
     }
 
     /// Waits for its turn to change something.
-    pub async fn change(&self) -> ChangeGuard<'_> {
-        self.changing.lock().await
+    pub async fn change(&self) -> ChangeLock {
+        ChangeLock::new(Arc::clone(&self.changing).lock_owned().await)
     }
 
     /// A permit to upload an archive: only so many are received at once.
@@ -103,7 +100,7 @@ impl PublishingService {
 
     /// Bytes that an uploaded archive may have.
     pub(crate) fn upload_bytes_max(&self) -> u64 {
-        self.config.upload_bytes_max
+        self.settings.upload_bytes_max
     }
 
     /// What is signed in a repository now.

@@ -73,9 +73,10 @@ impl PublishingService {
     ) -> Result<StagedPublication> {
         let repository = repository.into();
         if repository == Repository::Policy {
-            self.add_audit_anchor(&mut draft)?;
+            let (name, content) = self.audit_anchor_target();
+            draft.add(name, content).map_err(failed(repository, "draft"))?;
         }
-        let unsigned = draft.finish(now, &self.expiry).map_err(failed(repository, "draft"))?;
+        let unsigned = draft.finish(now, &self.settings.expiry).map_err(failed(repository, "draft"))?;
         let keys = Arc::clone(&self.keys(repository).signing);
         let staged = stage(self.objects(repository), &keys, unsigned)
             .map_err(|error| of_publisher(repository, error))?;
@@ -152,7 +153,7 @@ impl PublishingService {
             .into_iter()
             .fold(RootDraft::first(), |draft, (role, key)| draft.role(role, 1, [key]));
         draft
-            .finish(now, &self.expiry)
+            .finish(now, &self.settings.expiry)
             .and_then(|unsigned| unsigned.sign_with(&keys.signing.ring))
             .map_err(failed(repository, "making the root"))
     }

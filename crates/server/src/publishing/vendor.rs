@@ -17,7 +17,7 @@ use headwater_api::v1::{SyncProgress, SyncResult, SyncedRelease, VendorView};
 use headwater_depot::files;
 use headwater_depot::{FetchProgress, FetchSettings, Fetcher, MetadataStore, Source, SourceMemory, Walk};
 use headwater_policy::{Class, SourceKey, SourceUrl};
-use headwater_publisher::deltas::{ReleaseChain, name_deltas_at_hand};
+use headwater_publisher::deltas::{ReleaseChain, name_present_deltas};
 use headwater_repo::{
     ComponentName, Digest, FileEntry, Inventory, InventoryItem, Manifest, Release, ReleaseList, Sequence,
     TargetName, TargetsDraft, Trusted, layout, roll_back, stage_release,
@@ -215,7 +215,7 @@ impl PublishingService {
         put_taken(&mut tx, class, &taken, &mut inventory).await?;
         let known = release_chain.iter().flat_map(ReleaseChain::manifests);
         let beside = known.chain(earlier.iter().copied()).collect();
-        whole = name_deltas_at_hand(&whole, beside, inventory, &self.delta_settings());
+        whole = name_present_deltas(&whole, beside, inventory, &self.settings.deltas);
         let mut draft = self.draft(class);
         let changed = decide(&mut draft, ours, &manifests, theirs, &whole)?;
         if changed.is_none() && !joined {

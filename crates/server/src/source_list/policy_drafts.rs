@@ -6,6 +6,7 @@
 use headwater_api::policy::{EntryDocument, PolicyDocument};
 use headwater_api::v1::{DraftView, Edit, SavedAnswer};
 use headwater_policy::{EditRefusal, Policy, PolicyDraft, Problem, SaveDecision, decide_save, diff_policies};
+use headwater_publisher::ChangeLock;
 use serde_json::json;
 
 use super::drafts::{self, Subject, check_comment};
@@ -76,9 +77,7 @@ impl SourceListService {
             }
             .into());
         }
-        let _change = self.publishing.change().await;
-        let mut tx = self.db.begin().await?;
-        let current = self.current_in(&mut tx).await?;
+        let (_change, mut tx, current) = self.begin_policy().await?;
         let mut open = open_draft(&mut tx, name, &current).await?;
         drafts::expect_revision(&Drafted(&current), &open.stored, expected_revision)?;
         let audit_entry = caller.audit_entry("draft.edit", name).after(json!({"edits": edits}));
@@ -101,9 +100,7 @@ impl SourceListService {
         expected_revision: Option<u64>,
         caller: &Caller,
     ) -> Result<DraftView> {
-        let _change = self.publishing.change().await;
-        let mut tx = self.db.begin().await?;
-        let current = self.current_in(&mut tx).await?;
+        let (_change, mut tx, current) = self.begin_policy().await?;
         let mut open = open_draft(&mut tx, name, &current).await?;
         drafts::expect_revision(&Drafted(&current), &open.stored, expected_revision)?;
         let imported = document.read().map_err(invalid_list)?;
@@ -120,14 +117,20 @@ impl SourceListService {
         store_draft(tx, open, &current, notes, audit_entry).await
     }
 
+    /// Begins a change of the policy: waits for its turn, and reads what is saved.
+    async fn begin_policy(&self) -> Result<(ChangeLock, Tx, Current)> {
+        let change = self.publishing.change().await;
+        let mut tx = self.db.begin().await?;
+        let current = self.current_in(&mut tx).await?;
+        Ok((change, tx, current))
+    }
+
     /// Throws a draft away.
     ///
     /// # Errors
     /// A refusal when there is none.
     pub async fn discard_draft(&self, name: &str, caller: &Caller) -> Result<()> {
-        let _change = self.publishing.change().await;
-        let mut tx = self.db.begin().await?;
-        let current = self.current_in(&mut tx).await?;
+        let (_change, tx, current) = self.begin_policy().await?;
         drafts::discard(tx, &Drafted(&current), name, caller).await
     }
 
@@ -144,9 +147,7 @@ impl SourceListService {
     ) -> Result<SavedAnswer> {
         let comment = check_comment(comment)?;
         let warnings = self.preview(name).await?.warnings;
-        let _change = self.publishing.change().await;
-        let mut tx = self.db.begin().await?;
-        let current = self.current_in(&mut tx).await?;
+        let (_change, mut tx, current) = self.begin_policy().await?;
         let open = open_draft(&mut tx, name, &current).await?;
         let next = open.draft.clone().into_policy().map_err(invalid_list)?;
         let base = base(&mut tx, &open.stored, &current, over_version).await?;
@@ -192,9 +193,7 @@ impl SourceListService {
         caller: &Caller,
     ) -> Result<SavedAnswer> {
         let comment = check_comment(comment)?;
-        let _change = self.publishing.change().await;
-        let mut tx = self.db.begin().await?;
-        let current = self.current_in(&mut tx).await?;
+        let (_change, mut tx, current) = self.begin_policy().await?;
         if current.saved.version != expected_version {
             let refusal =
                 Refusal::VersionMoved { saved_version: current.saved.version, expected: expected_version };

@@ -2,7 +2,9 @@
 //! server's.
 
 use headwater_policy::Repository;
-use headwater_repo::{SignedRoot, TargetsDraft};
+use headwater_publisher::ChangeLock;
+use headwater_publisher::roots::NewRoots;
+use headwater_repo::{SignedRoot, TargetName};
 use jiff::Timestamp;
 
 use super::confidential::domain_bytes;
@@ -10,17 +12,18 @@ use super::domain_documents::{Part, documents};
 use super::policies::policy_target;
 use super::service::SourceListService;
 use crate::audit::Record;
+use crate::caller::Caller;
 use crate::db::domains::DomainRow;
 use crate::db::policies::PolicyRow;
 use crate::db::{Tx, domains, fleet, policies};
 use crate::error::Result;
-use crate::publishing::failed;
 
 impl SourceListService {
     /// Publishes the policy of a backup made at `made` under new roots, with every version raised by `step`; class
     /// settings comes after it. The caller holds the turn of those who publish.
     pub(crate) async fn publish_restored_policy(
         &self,
+        change: &ChangeLock,
         roots: Vec<SignedRoot>,
         step: u64,
         made: Timestamp,
@@ -45,17 +48,21 @@ impl SourceListService {
             fleet::delete_domain_keys(&mut tx, &row.path).await?;
         }
         let policy = self.signed_policy(&mut tx, &saved, now).await?;
-        let targets = targets(&mut tx, Part::Typed, &rows, now).await?;
-        let edit = |draft: &mut TargetsDraft| {
-            draft.add(policy_target(), policy).map_err(failed(Repository::Policy, "restoring"))?;
-            add(draft, Part::Typed, targets)
-        };
-        self.publishing.take_roots(Repository::Policy, roots, step, tx, edit, audit_entry).await
+        let mut targets = targets(&mut tx, Part::Typed, &rows, now).await?;
+        targets.push((policy_target(), policy));
+        self.publish_restored(
+            change,
+            Repository::Policy,
+            NewRoots { roots, version_bump: step, targets },
+            (tx, audit_entry),
+        )
+        .await
     }
 
     /// Publishes class `settings` under new roots, after the policy.
     pub(crate) async fn publish_restored_settings(
         &self,
+        change: &ChangeLock,
         roots: Vec<SignedRoot>,
         step: u64,
         audit_entry: Record,
@@ -64,8 +71,21 @@ impl SourceListService {
         let mut tx = self.db.begin().await?;
         let rows = tx.domains().await?;
         let targets = targets(&mut tx, Part::Free, &rows, now).await?;
-        let edit = |draft: &mut TargetsDraft| add(draft, Part::Free, targets);
-        self.publishing.take_roots(Part::Free.repository(), roots, step, tx, edit, audit_entry).await
+        let new = NewRoots { roots, version_bump: step, targets };
+        self.publish_restored(change, Part::Free.repository(), new, (tx, audit_entry)).await
+    }
+
+    async fn publish_restored(
+        &self,
+        change: &ChangeLock,
+        repository: Repository,
+        new: NewRoots,
+        (tx, audit_entry): (Tx, Record),
+    ) -> Result<()> {
+        let now = audit_entry.time;
+        let destination =
+            self.publishing.destination(repository, &Caller::server(now)).saving(tx, audit_entry);
+        self.publishing.publish_under(change, destination, new, now).await
     }
 }
 
@@ -75,17 +95,11 @@ async fn targets(
     part: Part,
     rows: &[DomainRow],
     now: Timestamp,
-) -> Result<Vec<(String, Vec<u8>)>> {
+) -> Result<Vec<(TargetName, Vec<u8>)>> {
     let mut targets = Vec::new();
     for document in documents(rows)? {
         let bytes = domain_bytes(tx, part, &document, now).await?;
-        targets.push((document.domain, bytes));
+        targets.push((part.target(&document.domain), bytes));
     }
     Ok(targets)
-}
-
-fn add(draft: &mut TargetsDraft, part: Part, targets: Vec<(String, Vec<u8>)>) -> Result<()> {
-    targets.into_iter().try_for_each(|(domain, bytes)| {
-        draft.add(part.target(&domain), bytes).map_err(failed(part.repository(), "restoring"))
-    })
 }

@@ -8,6 +8,7 @@ use headwater_api::v1::{
     SettingsEdit, SettingsHistoryAnswer, SettingsHistoryItem, SettingsSaved, SettingsSetRequest,
 };
 use headwater_policy::{SaveDecision, decide_settings_save, diff_settings};
+use headwater_publisher::ChangeLock;
 
 use super::domain_documents::{audit_value, no_domain, parse_domain};
 use super::domain_settings::{apply, changes, changes_between, check, explicit};
@@ -78,9 +79,7 @@ impl SourceListService {
         expected_revision: Option<u64>,
         caller: &Caller,
     ) -> Result<SettingsDraft> {
-        let _change = self.publishing.change().await;
-        let mut tx = self.db.begin().await?;
-        let row = domain_row(&mut tx, path).await?;
+        let (_change, mut tx, row) = self.begin_settings(path).await?;
         let mut draft = drafts::open(&mut tx, &Drafted(&row), name).await?;
         drafts::expect_revision(&Drafted(&row), &draft, expected_revision)?;
         let before = audit_value(draft.base_version, &draft.content);
@@ -96,9 +95,7 @@ impl SourceListService {
     /// # Errors
     /// A refusal when there is none.
     pub async fn discard_settings_draft(&self, path: &str, name: &str, caller: &Caller) -> Result<()> {
-        let _change = self.publishing.change().await;
-        let mut tx = self.db.begin().await?;
-        let row = domain_row(&mut tx, path).await?;
+        let (_change, tx, row) = self.begin_settings(path).await?;
         drafts::discard(tx, &Drafted(&row), name, caller).await
     }
 
@@ -114,9 +111,7 @@ impl SourceListService {
         caller: &Caller,
     ) -> Result<SettingsSaved> {
         let comment = check_comment(request.comment)?;
-        let _change = self.publishing.change().await;
-        let mut tx = self.db.begin().await?;
-        let row = domain_row(&mut tx, path).await?;
+        let (_change, mut tx, row) = self.begin_settings(path).await?;
         let draft = drafts::open(&mut tx, &Drafted(&row), name).await?;
         let seen = request.over_version.filter(|version| *version == row.saved_version);
         let base_version = seen.unwrap_or(draft.base_version);
@@ -141,9 +136,7 @@ impl SourceListService {
         caller: &Caller,
     ) -> Result<SettingsSaved> {
         let comment = check_comment(request.comment)?;
-        let _change = self.publishing.change().await;
-        let mut tx = self.db.begin().await?;
-        let row = domain_row(&mut tx, path).await?;
+        let (_change, mut tx, row) = self.begin_settings(path).await?;
         let base = settings_version(&mut tx, &row, request.base_version).await?;
         let set = apply(&base.set, request.edit)?;
         let audit_entry = caller.audit_entry("settings.set", path);
@@ -164,9 +157,7 @@ impl SourceListService {
     ) -> Result<SettingsSaved> {
         let RestoreRequest { version, expected_version: expected, comment } = request;
         let comment = check_comment(comment)?;
-        let _change = self.publishing.change().await;
-        let mut tx = self.db.begin().await?;
-        let row = domain_row(&mut tx, path).await?;
+        let (_change, mut tx, row) = self.begin_settings(path).await?;
         let saved_version = row.saved_version;
         if saved_version != expected {
             return Err(Refusal::VersionMoved { saved_version, expected }.into());
@@ -251,6 +242,14 @@ impl SourceListService {
             true => changes_without_values(diff),
             false => changes(diff),
         })
+    }
+
+    /// Begins a change of a domain's settings: waits for its turn, and reads the domain.
+    async fn begin_settings(&self, path: &str) -> Result<(ChangeLock, Tx, DomainRow)> {
+        let change = self.publishing.change().await;
+        let mut tx = self.db.begin().await?;
+        let row = domain_row(&mut tx, path).await?;
+        Ok((change, tx, row))
     }
 
     /// The one way to a new version; the caller holds

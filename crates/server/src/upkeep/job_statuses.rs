@@ -7,7 +7,7 @@ use headwater_repo::error_chain;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::error::{Result, summary};
-use crate::limits::GARBAGE_INTERVAL_SECONDS;
+use crate::limits::UPKEEP_INTERVAL_SECONDS;
 
 /// The jobs, in the order in which the status lists them.
 const NAMES: [&str; 6] = ["sign", "vendor", "deltas", "retention", "garbage", "scrub"];
@@ -36,7 +36,7 @@ impl JobStatuses {
 
     /// Whether a job that runs every hour is due.
     pub fn is_due(&self, name: &str, now: Timestamp) -> bool {
-        let interval = SignedDuration::from_secs(GARBAGE_INTERVAL_SECONDS);
+        let interval = SignedDuration::from_secs(UPKEEP_INTERVAL_SECONDS);
         let last = self.jobs().iter().find(|job| job.name == name).and_then(|job| job.last_run);
         last.is_none_or(|last| now.duration_since(last) >= interval)
     }

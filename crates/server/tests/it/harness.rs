@@ -276,7 +276,7 @@ pub fn local(running: &Running) -> reqwest::Client {
     reqwest::Client::builder().unix_socket(running.socket.clone()).build().unwrap()
 }
 
-/// Gives out a server's repositories by plain HTTP, as any mirror does.
+/// Serves a server's repositories by plain HTTP, as any mirror does.
 async fn mirror(folder: &Path) -> (String, JoinHandle<()>) {
     let site = SharedRepositories::new(ServeLimits::default());
     for name in Repository::ALL {

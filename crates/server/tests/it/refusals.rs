@@ -68,7 +68,10 @@ async fn of_the_source_list() {
     let edits = |edit: Value| Some(json!({"edits": [edit]}));
     let entry = json!({"clients": {"ipv4": "10.0.0.1"}, "source": "vendor"});
     let nobody = json!({"op": "add", "entry": {"clients": {}, "source": "vendor"}});
-    let wild = json!({"mode": "wild", "server": {"url": "http://x"}});
+    let options = headwater_api::policy::OptionsDocument::default();
+    let server = json!({"url": "http://x"});
+    let wild =
+        json!({"mode": "wild", "options": options, "server": server, "update_agents": [], "entries": []});
     let long = format!("/drafts/{}", "x".repeat(limits::DRAFT_NAME_CHARS_MAX + 1));
     let page = format!("/sources/history?limit={}", limits::PAGE_ITEMS_MAX + 1);
     let comment = "x".repeat(limits::COMMENT_CHARS_MAX + 1);

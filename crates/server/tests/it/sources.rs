@@ -33,7 +33,9 @@ fn urls(policy: &Value) -> Vec<&str> {
 
 fn document(server: &Server, entries: usize) -> Value {
     let server = json!({"url": server.running.fleet_url});
-    json!({"mode": "customized", "server": server, "entries": vec![entry(RANGE, A); entries]})
+    let options = headwater_api::policy::OptionsDocument::default();
+    let entries = vec![entry(RANGE, A); entries];
+    json!({"mode": "customized", "options": options, "server": server, "update_agents": [], "entries": entries})
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //!
 //! 1. It is asked for its endpoints and keys (discovery), which are kept for a while.
 //! 2. A browser is sent there, and comes back with a code.
-//! 3. The code is exchanged for a token; its signature, issuer, audience, time and nonce are verified. Where the keys at hand
+//! 3. The code is exchanged for a token; its signature, issuer, audience, time and nonce are verified. Where the known keys
 //!    do not verify it, they are fetched again, once in a while.
 //!
 //! Nothing else names the library that speaks the protocol; it reads the clock itself to see whether a token has expired.

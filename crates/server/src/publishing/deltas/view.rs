@@ -117,7 +117,7 @@ impl PublishingService {
         }
         let known = self.db.clients_at(class, name).await?;
         let store = self.store(class);
-        let planned = release_chain.plan(store, inventory.clone(), &known, &self.delta_settings());
+        let planned = release_chain.plan(store, inventory.clone(), &known, &self.settings.deltas);
         let needed_deltas =
             NeededDeltas { manifest: planned.plan.manifest(), missing: planned.plan.missing().collect() };
         Ok(Look { needed_deltas, too_large: planned.too_large(release_chain) })

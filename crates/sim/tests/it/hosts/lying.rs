@@ -69,7 +69,7 @@ fn lies_in_metadata() {
     });
 }
 
-/// The mirror gives out a folder that `damage` has been at. The client has what the server had at the end of that.
+/// The mirror serves a folder that `damage` has been at. The client has what the server had at the end of that.
 fn check_folder(damage: impl FnOnce(&World, &Path) -> Result<()>, expected: &str) {
     scenario(|world| {
         world.publish("rules", "1", &rules("1"))?;
