@@ -11,8 +11,8 @@
 
 pub mod bundle;
 pub mod checkin;
+pub mod conversion;
 pub mod enrol;
-pub mod parse;
 pub mod plan;
 pub mod policy;
 mod raw_policy;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
-use headwater_api::parse::plan_document;
+use headwater_api::conversion::plan_document;
 use headwater_api::plan::PlanDocument;
 use headwater_api::policy::{ClientDocument, PolicyDocument};
 use headwater_policy::{Class, Problem, WarningKind, explain, preview};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use headwater_api::parse::plan_document;
+use headwater_api::conversion::plan_document;
 use headwater_api::plan::PlanDocument;
 use headwater_api::report::{Installed, Report};
 use headwater_policy::{JudgedAddress, Planner, Plans};

@@ -18,6 +18,7 @@ pub mod deltas;
 mod dialect;
 pub mod domain_settings;
 pub mod domains;
+pub mod enrolment_tokens;
 pub mod error;
 mod fault_codes;
 pub mod fleet;
@@ -35,7 +36,6 @@ pub mod repositories;
 mod schema;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-pub mod tokens;
 pub mod unknown_clients;
 mod values;
 pub mod vendor;

@@ -34,7 +34,6 @@ mod policy_plan;
 mod preview;
 mod problem;
 mod repository;
-mod role;
 mod save;
 mod scheme;
 mod selector;
@@ -45,6 +44,7 @@ mod source_check;
 mod source_url;
 mod unserved;
 mod update_agent;
+mod update_agent_role;
 
 pub use address::{ClientNetwork, Family, FamilySet, is_link_local, parse_address};
 pub use class::{Class, ClassSet};
@@ -66,7 +66,6 @@ pub use policy_plan::{FormerSource, is_former, is_last_resort, policy_plan, reme
 pub use preview::{Preview, Warning, WarningKind, preview};
 pub use problem::{ParseError, Problem};
 pub use repository::Repository;
-pub use role::{Force, RoleRefusal, give_role, give_role_to_domain, take_role};
 pub use save::{SaveDecision, decide_save};
 pub use scheme::Scheme;
 pub use selector::{Ipv4Range, Ipv6Prefix, Selector};
@@ -76,3 +75,4 @@ pub use source_check::{Occasion, check_source};
 pub use source_url::SourceUrl;
 pub use unserved::Unserved;
 pub use update_agent::{UpdateAgent, UpdateAgents};
+pub use update_agent_role::{Force, RoleRefusal, give_role, give_role_to_domain, take_role};

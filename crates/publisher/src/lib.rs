@@ -10,6 +10,7 @@
 //!
 //! What it leaves to others: who may publish, what came over a wire, where keys of a server lie.
 
+mod commit;
 mod content;
 pub mod deltas;
 mod destination;

@@ -13,12 +13,12 @@ use headwater_repo::{
 };
 use jiff::Timestamp;
 
+use crate::commit::stage_and_commit;
 use crate::content::{ReleaseContent, StoredFile};
 use crate::deltas::current::with_present_deltas;
 use crate::deltas::settings::DeltaSettings;
 use crate::destination::{Destination, Operation, Purpose};
 use crate::read::{manifest, release_list};
-use crate::stage::stage_and_commit;
 use crate::{Error, Result};
 
 /// A release about to be published, valid but for its files.

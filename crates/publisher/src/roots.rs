@@ -6,8 +6,8 @@ use headwater_repo::{
 use jiff::Timestamp;
 
 use crate::Result;
+use crate::commit::stage_and_commit;
 use crate::destination::{ChangeLock, Destination, Purpose};
-use crate::stage::stage_and_commit;
 
 /// What a new root changes.
 #[derive(Debug, Clone, Default)]

@@ -1,11 +1,9 @@
 //! Signed and written, but for the one file that leads to it.
 
 use headwater_depot::objects::ObjectStore;
-use headwater_repo::{Published, Role, TargetsDraft, Unsigned, layout};
-use jiff::Timestamp;
+use headwater_repo::{Published, Role, Unsigned, layout};
 
 use crate::Result;
-use crate::destination::{ChangeLock, Destination, Purpose, StagedChange};
 use crate::signing_keys::SigningKeys;
 
 /// Metadata and targets that are signed and written; nothing leads to them before `timestamp.json` is replaced.
@@ -42,20 +40,4 @@ pub fn stage(objects: &dyn ObjectStore, keys: &SigningKeys, unsigned: Unsigned) 
         }
     }
     Ok(StagedMetadata { published: signed.published().clone(), timestamp })
-}
-
-/// Signs a draft and publishes it: how every operation that changes targets ends. Gives the version of the targets
-/// metadata.
-pub(crate) fn stage_and_commit(
-    destination: &dyn Destination,
-    lock: &ChangeLock,
-    draft: TargetsDraft,
-    purpose: Purpose<'_>,
-    now: Timestamp,
-) -> Result<u64> {
-    let unsigned = draft.finish(now, destination.expiry())?;
-    let staged = stage(destination.objects(), &*destination.keys()?, unsigned)?;
-    let version = staged.targets_version();
-    destination.commit(lock, StagedChange { staged, now, purpose })?;
-    Ok(version)
 }

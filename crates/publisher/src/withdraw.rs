@@ -5,9 +5,9 @@ use headwater_depot::objects::ObjectStore;
 use headwater_repo::{ComponentName, FileEntry, Published, ReleaseList, Sequence, TargetsDraft};
 use jiff::Timestamp;
 
+use crate::commit::stage_and_commit;
 use crate::destination::{Destination, Operation, Purpose};
 use crate::read::{manifest, release_list};
-use crate::stage::stage_and_commit;
 use crate::{Error, Result};
 
 /// Makes an earlier release current again and withdraws all later ones (C5).

@@ -1,4 +1,4 @@
-//! The ways to a file: from what a client has, over deltas, or by the full body. Pure; shared by the code that assembles files
+//! The paths to a file: from what a client has, over deltas, or by the full body. Pure; shared by the code that assembles files
 //! (clients, servers that synchronise) and the code that decides which deltas there are.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,7 +19,7 @@ struct Made<'a> {
     deltas: &'a [Delta],
 }
 
-/// One delta on a way, with the file that it makes.
+/// One delta on a path, with the file that it makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hop {
     /// The delta; its base is a file that is present, or what the hop before makes.
@@ -40,7 +40,7 @@ pub struct DeltaPath {
 }
 
 impl<'a> DeltaPaths<'a> {
-    /// The ways that a manifest names.
+    /// The paths that a manifest names.
     pub fn of(manifest: &'a Manifest) -> Self {
         let files = manifest.files.iter().map(|file| (file.sha256, file.size, &file.deltas));
         let between = manifest.intermediates.iter().map(|file| (file.sha256, file.size, &file.deltas));
@@ -55,10 +55,10 @@ impl<'a> DeltaPaths<'a> {
         Self { to }
     }
 
-    /// The cheapest way to `file` that costs less than `full`, the price of its body; `None` if the body is cheapest.
+    /// The cheapest path to `file` that costs less than `full`, the price of its body; `None` if the body is cheapest.
     ///
-    /// `is_present`: files that ways may begin at. `price`: what a delta costs; `None` if it cannot be used. Among ways
-    /// that cost the same the one with fewer hops is taken; the same input gives the same way.
+    /// `is_present`: files that paths may begin at. `price`: what a delta costs; `None` if it cannot be used. Among paths
+    /// that cost the same the one with fewer hops is taken; the same input gives the same path.
     pub fn cheapest(
         &self,
         file: &Digest,

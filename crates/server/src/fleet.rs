@@ -10,6 +10,7 @@ mod ca;
 mod clients;
 mod console_certificate;
 mod enrol;
+mod enrolment_tokens;
 mod fleet_keys;
 mod fleet_view;
 mod former;
@@ -26,7 +27,6 @@ mod sequence;
 mod service;
 mod settings;
 mod statements;
-mod tokens;
 mod unknown_requests;
 mod update_agents;
 

@@ -1,4 +1,4 @@
-//! Copies of a repository folder, honest and forged, and a plain web server that gives them out.
+//! Copies of a repository folder, honest and forged, and a plain web server that serves them.
 
 use std::fs;
 use std::net::SocketAddr;

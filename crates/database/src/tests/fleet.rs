@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 use super::{TEST, at, check, put_domain};
 use crate::clients::{self, ClientRow};
+use crate::enrolment_tokens::{self, EnrolmentTokenRow};
 use crate::fleet::{self, CaRow};
 use crate::fleet_view::Filter;
 use crate::identities::{self as keys, IdentityRow, NewestStatements, RevokedRow};
 use crate::limits::{UNKNOWN_CLIENTS_MAX, UNKNOWN_CLIENTS_PROVEN_MAX};
-use crate::tokens::{self, EnrolmentTokenRow};
 use crate::unknown_clients::{self, Proof, UnknownClient};
 use crate::{Connection, Tx, count, number};
 
@@ -138,21 +138,23 @@ async fn enrolment_tokens_are_numbered_used_and_end() {
             expires: at(expires),
         };
         let mut tx = db.begin().await.unwrap();
-        let first = tokens::insert(&mut tx, &token("a", 10)).await.unwrap();
-        let second = tokens::insert(&mut tx, &token("b", 20)).await.unwrap();
+        let first = enrolment_tokens::insert(&mut tx, &token("a", 10)).await.unwrap();
+        let second = enrolment_tokens::insert(&mut tx, &token("b", 20)).await.unwrap();
         assert!(first > 0 && second > first);
-        tokens::use_once(&mut tx, first).await.unwrap();
-        let used = tokens::of_digest(&mut tx, "a").await.unwrap().unwrap();
+        enrolment_tokens::use_once(&mut tx, first).await.unwrap();
+        let used = enrolment_tokens::of_digest(&mut tx, "a").await.unwrap().unwrap();
         assert_eq!((used.number, used.uses_left), (first, 1));
-        let listed: Vec<u64> = tokens::all(&mut tx).await.unwrap().iter().map(|row| row.number).collect();
+        let listed: Vec<u64> =
+            enrolment_tokens::all(&mut tx).await.unwrap().iter().map(|row| row.number).collect();
         assert_eq!(listed, [second, first]);
-        assert_eq!(tokens::last_end(&mut tx, at(11)).await.unwrap(), Some(at(20)));
-        assert_eq!(tokens::last_end(&mut tx, at(21)).await.unwrap(), None);
-        assert_eq!(tokens::delete_ended(&mut tx, at(11)).await.unwrap(), 1);
+        assert_eq!(enrolment_tokens::last_end(&mut tx, at(11)).await.unwrap(), Some(at(20)));
+        assert_eq!(enrolment_tokens::last_end(&mut tx, at(21)).await.unwrap(), None);
+        assert_eq!(enrolment_tokens::delete_ended(&mut tx, at(11)).await.unwrap(), 1);
         assert!(
-            tokens::delete(&mut tx, second).await.unwrap() && !tokens::delete(&mut tx, second).await.unwrap()
+            enrolment_tokens::delete(&mut tx, second).await.unwrap()
+                && !enrolment_tokens::delete(&mut tx, second).await.unwrap()
         );
-        assert_eq!(tokens::how_many(&mut tx).await.unwrap(), 0);
+        assert_eq!(enrolment_tokens::how_many(&mut tx).await.unwrap(), 0);
     })
     .await;
 }

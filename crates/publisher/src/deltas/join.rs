@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use super::chain::ReleaseChain;
 use super::current::is_current;
 use crate::Result;
+use crate::commit::stage_and_commit;
 use crate::destination::{Destination, Purpose};
-use crate::stage::stage_and_commit;
 
 /// Signs the current release's manifest with its deltas, if that is anything new. The other releases' deltas go, which
 /// nobody needs once the current one has its own: at once where an inventory is kept, else when all were made (`done`).

@@ -2,8 +2,8 @@
 
 use jiff::Timestamp;
 
+use crate::db::enrolment_tokens::EnrolmentTokenRow;
 use crate::db::identities::IdentityRow;
-use crate::db::tokens::EnrolmentTokenRow;
 use crate::error::Refusal;
 
 /// Who asks to enrol.

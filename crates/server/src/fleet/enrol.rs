@@ -30,7 +30,7 @@ use crate::caller::Caller;
 use crate::db::clients::{self as client_rows, ClientRow};
 use crate::db::identities::{self as rows, IdentityRow, NewestStatements};
 use crate::db::unknown_clients::{self, UnknownClient};
-use crate::db::{Connection, Tx, to_json, tokens};
+use crate::db::{Connection, Tx, enrolment_tokens, to_json};
 use crate::error::{Error, Refusal, Result};
 use crate::limits::{ENROL_REFUSALS_CARRIED_MAX, ENROL_REFUSALS_MAX};
 
@@ -153,7 +153,7 @@ impl FleetService {
         let request = open(&keys, sealed)?;
         let digest = request.token.digest().to_string();
         // Who replaces a key takes another from the signed policy, and must have its turn before it writes.
-        let replaces = match tokens::of_digest(&mut self.db.connection().await?, &digest).await? {
+        let replaces = match enrolment_tokens::of_digest(&mut self.db.connection().await?, &digest).await? {
             Some(token) => token.client.is_some(),
             None => false,
         };
@@ -203,7 +203,7 @@ impl FleetService {
         now: Timestamp,
     ) -> Result<(Admission, Option<IdentityRow>)> {
         let key = request.key.fingerprint().to_string();
-        let token = tokens::of_digest(tx, digest).await?;
+        let token = enrolment_tokens::of_digest(tx, digest).await?;
         let of_client = rows::of_client(tx, request.client.as_str()).await?;
         let of_key = rows::of_key(tx, &key).await?;
         let known = Known {
@@ -242,7 +242,7 @@ impl FleetService {
             }
         };
         let domain = self.source_list.nearest_domain(tx, &token.domain).await?;
-        tokens::use_once(tx, token.number).await?;
+        enrolment_tokens::use_once(tx, token.number).await?;
         if token.client.is_some() {
             rows::unmark_client_revoked(tx, client).await?;
         }

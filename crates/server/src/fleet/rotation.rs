@@ -10,13 +10,13 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
+use super::enrolment_tokens::admitting;
 use super::former;
 use super::key_files::{encryption_file, response_signing_file};
 use super::service::FleetService;
-use super::tokens::admitting;
 use crate::caller::Caller;
 use crate::data;
-use crate::db::{Connection, tokens};
+use crate::db::{Connection, enrolment_tokens};
 use crate::error::{Refusal, Result, key_failed};
 
 impl FleetService {
@@ -57,7 +57,7 @@ impl FleetService {
         let new = EncryptionKey::generate().map_err(key_failed("making a key"))?;
         let public = new.public().to_string();
         let mut tx = self.db.begin().await?;
-        if let Some(until) = tokens::last_end(&mut tx, caller.now).await? {
+        if let Some(until) = enrolment_tokens::last_end(&mut tx, caller.now).await? {
             former::keep_encryption_key(&folder, &old.encryption_key, until)?;
         }
         data::write_file(&encryption_file(&folder), new.to_pem().expose_secret().as_bytes())?;

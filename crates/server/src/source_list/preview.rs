@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use headwater_api::parse::plan_document;
+use headwater_api::conversion::plan_document;
 use headwater_api::policy::ClientDocument;
 use headwater_api::v1::{ChangeView, Explained, Finding, PreviewAnswer};
 use headwater_policy::{

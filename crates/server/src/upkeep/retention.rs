@@ -6,7 +6,7 @@ use serde_json::json;
 use super::service::UpkeepService;
 use crate::audit::Audit;
 use crate::caller::Caller;
-use crate::db::{report_room, tokens, unknown_clients};
+use crate::db::{enrolment_tokens, report_room, unknown_clients};
 use crate::error::Result;
 use crate::limits::UNKNOWN_CLIENT_DAYS;
 
@@ -31,7 +31,7 @@ impl UpkeepService {
         }
         unknown_clients::delete_before(&mut tx, now - SignedDuration::from_hours(24 * UNKNOWN_CLIENT_DAYS))
             .await?;
-        tokens::delete_ended(&mut tx, now).await?;
+        enrolment_tokens::delete_ended(&mut tx, now).await?;
         tx.commit(if count == 0 {
             Audit::Exempt("no report was old; unknown clients and enrolment tokens end at their time")
         } else {

@@ -1,5 +1,6 @@
 //! The source list: drafts, two administrators, the limit, preview, history, explain (S2, S6–S10).
 
+use headwater_api::policy::OptionsDocument;
 use headwater_policy::Repository;
 use serde_json::{Value, json};
 
@@ -33,7 +34,7 @@ fn urls(policy: &Value) -> Vec<&str> {
 
 fn document(server: &Server, entries: usize) -> Value {
     let server = json!({"url": server.running.fleet_url});
-    let options = headwater_api::policy::OptionsDocument::default();
+    let options = OptionsDocument::default();
     let entries = vec![entry(RANGE, A); entries];
     json!({"mode": "customized", "options": options, "server": server, "update_agents": [], "entries": entries})
 }
@@ -157,7 +158,8 @@ async fn what_an_import_does_not_take_is_noted() {
 #[tokio::test]
 async fn what_is_exported_imports_again() {
     let server = Server::start().await;
-    let options = json!({"op": "set_options", "options": {"vendor_fallback": "never"}});
+    let options = OptionsDocument { vendor_fallback: "never".to_owned(), ..OptionsDocument::default() };
+    let options = json!({"op": "set_options", "options": options});
     edit(&server, "default", vec![add_edit(RANGE, A), options]).await;
     save(&server, "default").await;
     let exported = server.get("/api/v1/sources").await["policy"].clone();

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::service::FleetService;
 use crate::caller::Caller;
 use crate::db::Connection;
-use crate::db::tokens::{self as rows, EnrolmentTokenRow};
+use crate::db::enrolment_tokens::{self as rows, EnrolmentTokenRow};
 use crate::error::{Error, Refusal, Result, key_failed};
 use crate::limits;
 
