@@ -85,7 +85,7 @@ async fn a_client_stands_as_its_newest_run_left_it_since_that_began() {
             ("unserved", 3, ClientState::Outdated, 15),
             ("partial", 3, ClientState::Outdated, 15),
             ("current", 2, ClientState::Outdated, 15),
-            ("updated", 3, ClientState::Current, 17),
+            ("updated", 3, ClientState::Current, 18),
         ];
         for (step, (result, sequence, expected, since)) in (0_u64..).zip(story) {
             let now = 10 + i64::try_from(step).unwrap();
