@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A whole policy as written in a file or carried in the signed settings.
+/// A whole policy as written in a file or carried in the signed policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

@@ -35,7 +35,7 @@ impl Policy {
         if problems.is_empty() { Ok(Self(draft)) } else { Err(problems) }
     }
 
-    /// Takes a draft that was checked when it was saved, as the signed settings carry it. Update agents move, and one
+    /// Takes a draft that was checked when it was saved, as the signed policy carries it. Update agents move, and one
     /// that has lost a family, or is gone, must not make a whole policy useless to a client: the planner passes over
     /// its entries (`family`, `class`), and the preview warns of them. Never use this on what a person wrote.
     pub fn already_saved(draft: PolicyDraft) -> Self {

@@ -184,7 +184,7 @@ pub struct AuditVerified {
     pub records: u64,
     /// The hash of the last of them. Keep it elsewhere, to check later that the log still contains it.
     pub head: String,
-    /// The record that the signed settings name; every client has a copy. `None` if they name none.
+    /// The record that the signed policy names; every client has a copy. `None` if it names none.
     pub signed: Option<u64>,
     /// The problems, each a sentence.
     pub findings: Vec<String>,

@@ -2,7 +2,7 @@
 //!
 //! The chain shows what was edited, taken out or moved. That its end was cut off is seen at two places that name the
 //! last record: `audit_head` in the database, sealed with a key that is not there, and the target `audit.json` of the
-//! signed settings, which every client of the fleet has a copy of. A thief of the server and all its keys can still
+//! signed policy, which every client of the fleet has a copy of. A thief of the server and all its keys can still
 //! make again what came after the last copy that somebody else holds; what came before, nobody can.
 
 use headwater_api::v1::{AuditQuery, AuditRecord, AuditVerified};
@@ -157,9 +157,9 @@ fn anchored(anchor: &AuditAnchor, hash: Option<&str>, last: &Head) -> Option<Str
         return None;
     }
     Some(match hash {
-        Some(_) => format!("record {} is not the one that the signed settings name", anchor.number),
+        Some(_) => format!("record {} is not the one that the signed policy names", anchor.number),
         None => format!(
-            "the signed settings name record {}, and the log can be followed to record {} only",
+            "the signed policy names record {}, and the log can be followed to record {} only",
             anchor.number, last.number
         ),
     })

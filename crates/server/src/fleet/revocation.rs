@@ -44,7 +44,7 @@ impl FleetService {
 }
 
 impl FleetService {
-    /// Revokes the keys that a copy of the signed settings lists as revoked since the backup that this server was
+    /// Revokes the keys that a copy of the signed policy lists as revoked since the backup that this server was
     /// restored from; returns the clients.
     ///
     /// # Errors

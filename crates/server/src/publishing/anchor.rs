@@ -1,4 +1,4 @@
-//! The end of the audit log in the signed settings: the target `audit.json` names the last record, so every client of
+//! The end of the audit log in the signed policy: the target `audit.json` names the last record, so every client of
 //! the fleet has a copy that shows if the log is cut off later. Verifying the log against it is `access`'s.
 
 use headwater_policy::Repository;
@@ -51,7 +51,7 @@ impl PublishingService {
         Ok(true)
     }
 
-    /// Where the log ended when the signed settings were signed.
+    /// Where the log ended when the signed policy was signed.
     pub(crate) fn audit_anchor(&self) -> Result<Option<AuditAnchor>> {
         let repository = Repository::Policy;
         let signed =

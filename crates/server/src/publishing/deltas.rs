@@ -105,7 +105,7 @@ impl PublishingService {
     /// Makes the deltas of one component in threads of low priority, for a release may have many files. Gives how many.
     async fn deltas_of(self: &Arc<Self>, class: Class, name: &ComponentName, now: Timestamp) -> Result<u64> {
         let destination = self.destination(class, &Caller::server(now));
-        let (this, name, settings) = (Arc::clone(self), name.clone(), self.settings.deltas.clone());
+        let (this, name, settings) = (Arc::clone(self), name.clone(), self.settings.deltas);
         let made = in_background(move || {
             let destination: &dyn Destination = &destination;
             let (objects, store) = (destination.objects(), destination.store());

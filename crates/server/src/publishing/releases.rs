@@ -89,8 +89,7 @@ impl PublishingService {
         caller: &Caller,
     ) -> Result<PublishedAnswer> {
         let ReleaseRequest { class, release } = request;
-        let (archive, deltas, now) =
-            (Archive::new(archive, format), self.settings.deltas.clone(), caller.now);
+        let (archive, deltas, now) = (Archive::new(archive, format), self.settings.deltas, caller.now);
         let outcome = self.with_destination(class, caller, move |destination| {
             publish(destination, &release, &archive, &deltas, now)
         });

@@ -100,7 +100,7 @@ async fn tampering_is_found() {
             Tampering::SwapRecords => "record 3",
             Tampering::SpoilRecord => "cannot be read",
             // Cut off at the end: by what is sealed, and if that is set back as well, by what was signed.
-            Tampering::RemoveLast | Tampering::RemoveAll => "the signed settings name record",
+            Tampering::RemoveLast | Tampering::RemoveAll => "the signed policy names record",
             Tampering::SetBack => "without this server's seal",
         };
         let verified = tampered(tampering).await;
