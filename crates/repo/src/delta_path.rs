@@ -93,7 +93,7 @@ impl<'a> DeltaPaths<'a> {
         None
     }
 
-    /// Every file that some way to `file` begins at or passes.
+    /// Every file that some path to `file` begins at or passes.
     pub fn bases(&self, file: &Digest) -> BTreeSet<Digest> {
         let mut found = BTreeSet::new();
         let mut open = vec![*file];
