@@ -100,8 +100,8 @@ mod vendor;
 
 pub use administrators::{
     AdministratorRequest, AdministratorRoleRequest, AdministratorView, AdministratorsAnswer, ApiTokenRequest,
-    ApiTokenView, ApiTokensAnswer, AuditAnswer, AuditQuery, AuditRecord, AuditVerified, NewApiToken,
-    NewPassword, PasswordRequest, SessionView, SignInRequest, VouchedQuery,
+    ApiTokenView, ApiTokensAnswer, AuditAnswer, AuditQuery, AuditRecord, AuditVerified, LOGIN_TOKEN_PREFIX,
+    NewApiToken, NewPassword, PasswordRequest, SessionView, SignInRequest, VouchedQuery,
 };
 pub use clients::{
     ClientCounts, ClientDayView, ClientRelease, ClientState, ClientView, ClientsAnswer, ClientsQuery,
@@ -113,7 +113,7 @@ pub use domain_settings::{
     SettingsDraftsAnswer, SettingsEdit, SettingsEditRequest, SettingsHistoryAnswer, SettingsHistoryItem,
     SettingsSaved, SettingsSetRequest,
 };
-pub use domains::{DomainRequest, DomainView, DomainsAnswer};
+pub use domains::{DomainRequest, DomainView, DomainsAnswer, DraftLine};
 pub use identity::{
     EnrolBundleRequest, IdentityView, ReEnrolAnswer, ReEnrolRefused, ReEnrolRequest, ReportGap, RevokedView,
     TokenView, TokensAnswer, UnknownClientView, UnknownClientsAnswer,
@@ -128,9 +128,9 @@ pub use releases::{
     ReleasesAnswer, RollbackRequest,
 };
 pub use sources::{
-    ChangeView, DiffAnswer, DiffQuery, DraftView, DraftsAnswer, Edit, EditsRequest, ExplainQuery, Explained,
-    Finding, HistoryAnswer, HistoryItem, ImportRequest, PreviewAnswer, RestoreRequest, SaveRequest,
-    SavedAnswer, SavedPolicy,
+    ChangeView, DiffAnswer, DiffQuery, DraftQuery, DraftView, DraftsAnswer, Edit, EditsRequest, ExplainQuery,
+    Explained, Finding, HistoryAnswer, HistoryItem, ImportRequest, PreviewAnswer, RestoreRequest,
+    SaveRequest, SavedAnswer, SavedPolicy,
 };
 pub use status::{ErrorAnswer, ErrorBody, Health, JobStatus, PageQuery, RepositoryStatus, Status};
 pub use vendor::{RejectedRelease, SyncProgress, SyncResult, SyncedRelease, VendorRequest, VendorView};

@@ -95,7 +95,7 @@ fn list_text(answer: &DomainsAnswer) -> String {
             set.to_string(),
             domain.saved_version.to_string(),
             domain.effective.version.to_string(),
-            domain.drafts.join(" "),
+            settings::draft_names(&domain.drafts),
         ]
     });
     table(

@@ -56,9 +56,12 @@ Edits collect in a draft. Clients see them after `headwater sources save`.";
 pub struct SourcesArguments {
     #[command(subcommand)]
     command: Command,
-    /// The draft to work on
+    /// The draft to work on, by default one of your own
     #[arg(long, global = true, default_value = "default", value_name = "NAME", value_hint = ValueHint::Other, add = candidates::drafts())]
     draft: String,
+    /// Work on another administrator's draft: the owner, as `headwater sources drafts` shows it
+    #[arg(long, global = true, value_name = "OWNER", value_hint = ValueHint::Other, add = candidates::draft_owners())]
+    owner: Option<String>,
     #[command(flatten)]
     server: ServerLocation,
 }
@@ -131,7 +134,7 @@ enum Command {
     },
     /// Discard the draft
     Discard,
-    /// List the drafts
+    /// List the drafts of all administrators
     Drafts,
     /// List the saved versions, newest first
     History {
@@ -192,8 +195,8 @@ impl Subject {
 pub async fn run(arguments: SourcesArguments, output: Output) -> Result<Exit, Failure> {
     let draft_client = DraftClient {
         api: ApiClient::new(&arguments.server)?,
-        path: format!("/api/v1/drafts/{}", segment(&arguments.draft)),
         name: arguments.draft,
+        owner: arguments.owner,
         output,
     };
     match arguments.command {
@@ -217,7 +220,7 @@ pub async fn run(arguments: SourcesArguments, output: Output) -> Result<Exit, Fa
             draft_client.save(SaveRequest { comment, over_version }).await?
         }
         Command::Discard => {
-            let (): () = draft_client.api.ask(Method::DELETE, &draft_client.path).await?;
+            let (): () = draft_client.api.ask(Method::DELETE, &draft_client.address("")).await?;
             output.result(&json!({"discarded": draft_client.name}), |_| {
                 format!("discarded draft {}", draft_client.name)
             });

@@ -62,9 +62,11 @@ pub fn switch_parser() -> impl TypedValueParser<Value = bool> {
     .map(|word| matches!(word.as_str(), "on" | "true" | "yes"))
 }
 
-/// The flag that names a draft in the commands of a hint; empty for the default draft.
-pub fn draft_flag(draft: &str) -> String {
-    if draft == "default" { String::new() } else { format!(" --draft {draft}") }
+/// The flags that name a draft in the commands of a hint; empty for one's own default draft.
+pub fn draft_flag(draft: &str, owner: Option<&str>) -> String {
+    let name = if draft == "default" { String::new() } else { format!(" --draft {draft}") };
+    let owner = owner.map_or_else(String::new, |owner| format!(" --owner {owner}"));
+    format!("{name}{owner}")
 }
 
 /// A time as people write it, in whole seconds: `90`, `90s`, `5m`, `1h 30m`, `7d`.

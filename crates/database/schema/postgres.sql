@@ -84,17 +84,22 @@ CREATE TABLE announced (
 CREATE TABLE policies (
     version     BIGINT PRIMARY KEY,
     saved       BIGINT NOT NULL,
+    saved_by    TEXT COLLATE "C" NOT NULL,
     comment     TEXT COLLATE "C" NOT NULL,
     document    TEXT COLLATE "C" NOT NULL, -- api::policy::PolicyDocument
     vendor_root TEXT COLLATE "C"
 );
 
+-- `owner`: the administrator whose draft it is, for programs; `owner_name` for people.
 CREATE TABLE drafts (
-    name         TEXT COLLATE "C" PRIMARY KEY,
+    owner        TEXT COLLATE "C" NOT NULL,
+    name         TEXT COLLATE "C" NOT NULL,
+    owner_name   TEXT COLLATE "C" NOT NULL,
     base_version BIGINT NOT NULL,
     revision     BIGINT NOT NULL,
     edited       BIGINT NOT NULL,
-    document     TEXT COLLATE "C" NOT NULL
+    document     TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (owner, name)
 );
 
 -- `version` is that of the signed document, `saved_version` that of what is set here.
@@ -113,6 +118,7 @@ CREATE TABLE domain_versions (
     path    TEXT COLLATE "C" NOT NULL,
     version BIGINT NOT NULL,
     saved   BIGINT NOT NULL,
+    saved_by TEXT COLLATE "C" NOT NULL,
     comment TEXT COLLATE "C" NOT NULL,
     content TEXT COLLATE "C" NOT NULL,    -- api::v1::DomainSettings
     items   BIGINT NOT NULL, -- settings, values and files in it
@@ -121,12 +127,14 @@ CREATE TABLE domain_versions (
 
 CREATE TABLE domain_drafts (
     path         TEXT COLLATE "C" NOT NULL REFERENCES domains (path),
+    owner        TEXT COLLATE "C" NOT NULL,
     name         TEXT COLLATE "C" NOT NULL,
+    owner_name   TEXT COLLATE "C" NOT NULL,
     base_version BIGINT NOT NULL,
     revision     BIGINT NOT NULL,
     edited       BIGINT NOT NULL,
     content      TEXT COLLATE "C" NOT NULL,
-    PRIMARY KEY (path, name)
+    PRIMARY KEY (path, owner, name)
 );
 
 -- `state`: how a client stands by its newest run and by what it should have (`client_states`); silence is a matter of

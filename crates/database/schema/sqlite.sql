@@ -77,17 +77,22 @@ CREATE TABLE announced (
 CREATE TABLE policies (
     version     INTEGER PRIMARY KEY,
     saved       INTEGER NOT NULL,
+    saved_by    TEXT NOT NULL,
     comment     TEXT NOT NULL,
     document    TEXT NOT NULL, -- api::policy::PolicyDocument
     vendor_root TEXT
 ) STRICT;
 
+-- `owner`: the administrator whose draft it is, for programs; `owner_name` for people.
 CREATE TABLE drafts (
-    name         TEXT PRIMARY KEY,
+    owner        TEXT NOT NULL,
+    name         TEXT NOT NULL,
+    owner_name   TEXT NOT NULL,
     base_version INTEGER NOT NULL,
     revision     INTEGER NOT NULL,
     edited       INTEGER NOT NULL,
-    document     TEXT NOT NULL
+    document     TEXT NOT NULL,
+    PRIMARY KEY (owner, name)
 ) STRICT, WITHOUT ROWID;
 
 -- `version` is that of the signed document, `saved_version` that of what is set here.
@@ -106,6 +111,7 @@ CREATE TABLE domain_versions (
     path    TEXT NOT NULL,
     version INTEGER NOT NULL,
     saved   INTEGER NOT NULL,
+    saved_by TEXT NOT NULL,
     comment TEXT NOT NULL,
     content TEXT NOT NULL,    -- api::v1::DomainSettings
     items   INTEGER NOT NULL, -- settings, values and files in it
@@ -114,12 +120,14 @@ CREATE TABLE domain_versions (
 
 CREATE TABLE domain_drafts (
     path         TEXT NOT NULL REFERENCES domains (path),
+    owner        TEXT NOT NULL,
     name         TEXT NOT NULL,
+    owner_name   TEXT NOT NULL,
     base_version INTEGER NOT NULL,
     revision     INTEGER NOT NULL,
     edited       INTEGER NOT NULL,
     content      TEXT NOT NULL,
-    PRIMARY KEY (path, name)
+    PRIMARY KEY (path, owner, name)
 ) STRICT, WITHOUT ROWID;
 
 -- `state`: how a client stands by its newest run and by what it should have (`client_states`); silence is a matter of

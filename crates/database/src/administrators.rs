@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 
 use crate::error::{Error, Result};
+use crate::policies::keep_drafts_of_removed;
 use crate::{Connection, Db, SqlRow, Tx, count, json, number, time, to_json};
 
 /// What an administrator may do. Each role includes the ones before it.
@@ -197,9 +198,10 @@ pub async fn put(tx: &mut Tx, row: &AdministratorRow) -> Result<()> {
     Ok(())
 }
 
-/// Removes an administrator, with tokens and sessions.
-pub async fn delete(tx: &mut Tx, name: &str) -> Result<()> {
+/// Removes an administrator, with tokens and sessions. Drafts stay, under an owner that nobody becomes.
+pub async fn delete(tx: &mut Tx, name: &str, now: Timestamp) -> Result<()> {
     delete_sessions(tx, name).await?;
+    keep_drafts_of_removed(tx, name, now).await?;
     sqlx::query("DELETE FROM administrators WHERE name = $1").bind(name).execute(tx.sql()).await?;
     Ok(())
 }

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use sqlx::Row;
 
 use crate::error::Result;
+use crate::policies::DraftOwner;
 use crate::{Connection, Db, SqlRow, Tx, count, json, number, time, to_json};
 
 /// One saved version without its content.
@@ -14,6 +15,8 @@ pub struct VersionLine {
     pub version: u64,
     /// When.
     pub saved: Timestamp,
+    /// Who saved it, as the audit log names them.
+    pub saved_by: String,
     /// Why.
     pub comment: String,
     /// Settings, values and files in it.
@@ -27,6 +30,8 @@ pub struct StoredVersion {
     pub version: u64,
     /// When.
     pub saved: Timestamp,
+    /// Who saved it, as the audit log names them.
+    pub saved_by: String,
     /// Why.
     pub comment: String,
     /// What was set.
@@ -38,7 +43,9 @@ pub struct StoredVersion {
 pub struct StoredSettingsDraft {
     /// The domain.
     pub path: String,
-    /// Its name.
+    /// Whose it is.
+    pub owner: DraftOwner,
+    /// Its name; its owner has no other of this name for the domain.
     pub name: String,
     /// The saved version it began from.
     pub base_version: u64,
@@ -54,7 +61,7 @@ impl Connection {
     /// One version of a domain.
     pub async fn domain_version(&mut self, path: &str, version: u64) -> Result<Option<StoredVersion>> {
         let row = sqlx::query(
-            "SELECT version, saved, comment, content FROM domain_versions WHERE path = $1 AND version = $2",
+            "SELECT version, saved, saved_by, comment, content FROM domain_versions WHERE path = $1 AND version = $2",
         )
         .bind(path)
         .bind(number(version))
@@ -64,6 +71,7 @@ impl Connection {
             Ok(StoredVersion {
                 version: count(row.get("version")),
                 saved: time(row.get("saved")),
+                saved_by: row.get("saved_by"),
                 comment: row.get("comment"),
                 set: json("domain version", row.get("content"))?,
             })
@@ -82,12 +90,18 @@ impl Connection {
     }
 
     /// One draft.
-    pub async fn settings_draft(&mut self, path: &str, name: &str) -> Result<Option<StoredSettingsDraft>> {
+    pub async fn settings_draft(
+        &mut self,
+        path: &str,
+        owner: &str,
+        name: &str,
+    ) -> Result<Option<StoredSettingsDraft>> {
         let row = sqlx::query(
-            "SELECT path, name, base_version, revision, edited, content FROM domain_drafts \
-             WHERE path = $1 AND name = $2",
+            "SELECT path, owner, owner_name, name, base_version, revision, edited, content FROM domain_drafts \
+             WHERE path = $1 AND owner = $2 AND name = $3",
         )
         .bind(path)
+        .bind(owner)
         .bind(name)
         .fetch_optional(self.sql())
         .await?;
@@ -114,7 +128,7 @@ impl Db {
     /// Versions of a domain older than `before`, newest first.
     pub async fn domain_versions(&self, path: &str, before: u64, limit: u32) -> Result<Vec<VersionLine>> {
         let rows = sqlx::query(
-            "SELECT version, saved, comment, items FROM domain_versions WHERE path = $1 AND version < $2 \
+            "SELECT version, saved, saved_by, comment, items FROM domain_versions WHERE path = $1 AND version < $2 \
              ORDER BY version DESC LIMIT $3",
         )
         .bind(path)
@@ -125,17 +139,18 @@ impl Db {
         let line = |row: &SqlRow| VersionLine {
             version: count(row.get("version")),
             saved: time(row.get("saved")),
+            saved_by: row.get("saved_by"),
             comment: row.get("comment"),
             items: count(row.get("items")),
         };
         Ok(rows.iter().map(line).collect())
     }
 
-    /// The drafts of a domain, by name.
+    /// The drafts of a domain, by owner and name.
     pub async fn settings_drafts(&self, path: &str) -> Result<Vec<StoredSettingsDraft>> {
         let rows = sqlx::query(
-            "SELECT path, name, base_version, revision, edited, content FROM domain_drafts \
-             WHERE path = $1 ORDER BY name",
+            "SELECT path, owner, owner_name, name, base_version, revision, edited, content FROM domain_drafts \
+             WHERE path = $1 ORDER BY owner, name",
         )
         .bind(path)
         .fetch_all(self.read())
@@ -143,12 +158,11 @@ impl Db {
         rows.iter().map(draft).collect()
     }
 
-    /// Domain and name of every draft.
-    pub async fn settings_draft_names(&self) -> Result<Vec<(String, String)>> {
-        let rows = sqlx::query("SELECT path, name FROM domain_drafts ORDER BY path, name")
-            .fetch_all(self.read())
-            .await?;
-        Ok(rows.into_iter().map(|row| (row.get("path"), row.get("name"))).collect())
+    /// Domain, owner and name of every draft.
+    pub async fn settings_draft_names(&self) -> Result<Vec<(String, DraftOwner, String)>> {
+        let statement = "SELECT path, owner, owner_name, name FROM domain_drafts ORDER BY path, owner, name";
+        let rows = sqlx::query(statement).fetch_all(self.read()).await?;
+        Ok(rows.iter().map(|row| (row.get("path"), DraftOwner::of(row), row.get("name"))).collect())
     }
 }
 
@@ -157,11 +171,13 @@ pub async fn insert_version(tx: &mut Tx, path: &str, version: &StoredVersion) ->
     let set = &version.set;
     let items = set.settings.len() + set.values.len() + set.files.len();
     sqlx::query(
-        "INSERT INTO domain_versions (path, version, saved, comment, content, items) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO domain_versions (path, version, saved, saved_by, comment, content, items) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )
     .bind(path)
     .bind(number(version.version))
     .bind(version.saved.as_second())
+    .bind(&version.saved_by)
     .bind(&version.comment)
     .bind(to_json(set))
     .bind(number(items as u64))
@@ -173,11 +189,14 @@ pub async fn insert_version(tx: &mut Tx, path: &str, version: &StoredVersion) ->
 /// Stores a draft.
 pub async fn put_draft(tx: &mut Tx, draft: &StoredSettingsDraft) -> Result<()> {
     sqlx::query(
-        "INSERT INTO domain_drafts (path, name, base_version, revision, edited, content) \
-         VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (path, name) DO UPDATE SET base_version = excluded.base_version, \
-         revision = excluded.revision, edited = excluded.edited, content = excluded.content",
+        "INSERT INTO domain_drafts (path, owner, owner_name, name, base_version, revision, edited, content) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (path, owner, name) DO UPDATE SET \
+         base_version = excluded.base_version, revision = excluded.revision, edited = excluded.edited, \
+         content = excluded.content",
     )
     .bind(&draft.path)
+    .bind(&draft.owner.key)
+    .bind(&draft.owner.name)
     .bind(&draft.name)
     .bind(number(draft.base_version))
     .bind(number(draft.revision))
@@ -189,9 +208,10 @@ pub async fn put_draft(tx: &mut Tx, draft: &StoredSettingsDraft) -> Result<()> {
 }
 
 /// Removes a draft; returns whether there was one.
-pub async fn delete_draft(tx: &mut Tx, path: &str, name: &str) -> Result<bool> {
-    let done = sqlx::query("DELETE FROM domain_drafts WHERE path = $1 AND name = $2")
+pub async fn delete_draft(tx: &mut Tx, path: &str, owner: &str, name: &str) -> Result<bool> {
+    let done = sqlx::query("DELETE FROM domain_drafts WHERE path = $1 AND owner = $2 AND name = $3")
         .bind(path)
+        .bind(owner)
         .bind(name)
         .execute(tx.sql())
         .await?;
@@ -201,6 +221,7 @@ pub async fn delete_draft(tx: &mut Tx, path: &str, name: &str) -> Result<bool> {
 fn draft(row: &SqlRow) -> Result<StoredSettingsDraft> {
     Ok(StoredSettingsDraft {
         path: row.get("path"),
+        owner: DraftOwner::of(row),
         name: row.get("name"),
         base_version: count(row.get("base_version")),
         revision: count(row.get("revision")),

@@ -15,6 +15,8 @@ pub struct PolicyRow {
     pub version: u64,
     /// When.
     pub saved: Timestamp,
+    /// Who saved it, as the audit log names them.
+    pub saved_by: String,
     /// Why.
     pub comment: String,
     /// The policy.
@@ -23,10 +25,27 @@ pub struct PolicyRow {
     pub vendor_root: Option<serde_json::Value>,
 }
 
+/// Whose draft it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DraftOwner {
+    /// What tells owners apart: the name of an administrator of this server, or whatever else never becomes another's.
+    pub key: String,
+    /// What people call them.
+    pub name: String,
+}
+
+impl DraftOwner {
+    pub(crate) fn of(row: &SqlRow) -> Self {
+        Self { key: row.get("owner"), name: row.get("owner_name") }
+    }
+}
+
 /// One stored draft.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredDraft {
-    /// Its name.
+    /// Whose it is.
+    pub owner: DraftOwner,
+    /// Its name; its owner has no other of this name.
     pub name: String,
     /// The saved version it began from.
     pub base_version: u64,
@@ -41,7 +60,7 @@ pub struct StoredDraft {
 impl Connection {
     /// The current version; `None` before the first start is over.
     pub async fn policy_latest(&mut self) -> Result<Option<PolicyRow>> {
-        let row = sqlx::query("SELECT version, saved, comment, document, vendor_root FROM policies ORDER BY version DESC LIMIT 1")
+        let row = sqlx::query("SELECT version, saved, saved_by, comment, document, vendor_root FROM policies ORDER BY version DESC LIMIT 1")
             .fetch_optional(self.sql())
             .await?;
         row.map(|row| saved(&row)).transpose()
@@ -57,7 +76,7 @@ impl Connection {
     /// One version.
     pub async fn policy(&mut self, version: u64) -> Result<Option<PolicyRow>> {
         let row = sqlx::query(
-            "SELECT version, saved, comment, document, vendor_root FROM policies WHERE version = $1",
+            "SELECT version, saved, saved_by, comment, document, vendor_root FROM policies WHERE version = $1",
         )
         .bind(number(version))
         .fetch_optional(self.sql())
@@ -66,12 +85,15 @@ impl Connection {
     }
 
     /// One draft.
-    pub async fn draft(&mut self, name: &str) -> Result<Option<StoredDraft>> {
-        let row =
-            sqlx::query("SELECT name, base_version, revision, edited, document FROM drafts WHERE name = $1")
-                .bind(name)
-                .fetch_optional(self.sql())
-                .await?;
+    pub async fn draft(&mut self, owner: &str, name: &str) -> Result<Option<StoredDraft>> {
+        let row = sqlx::query(
+            "SELECT owner, owner_name, name, base_version, revision, edited, document FROM drafts \
+             WHERE owner = $1 AND name = $2",
+        )
+        .bind(owner)
+        .bind(name)
+        .fetch_optional(self.sql())
+        .await?;
         row.map(|row| draft(&row)).transpose()
     }
 
@@ -99,7 +121,7 @@ impl Db {
 
     /// Versions older than `before`, newest first.
     pub async fn policies(&self, before: u64, limit: u32) -> Result<Vec<PolicyRow>> {
-        let rows = sqlx::query("SELECT version, saved, comment, document, vendor_root FROM policies WHERE version < $1 ORDER BY version DESC LIMIT $2")
+        let rows = sqlx::query("SELECT version, saved, saved_by, comment, document, vendor_root FROM policies WHERE version < $1 ORDER BY version DESC LIMIT $2")
             .bind(number(before))
             .bind(i64::from(limit))
             .fetch_all(self.read())
@@ -107,12 +129,14 @@ impl Db {
         rows.iter().map(saved).collect()
     }
 
-    /// Every draft, by name.
+    /// Every draft, by owner and name.
     pub async fn drafts(&self) -> Result<Vec<StoredDraft>> {
-        let rows =
-            sqlx::query("SELECT name, base_version, revision, edited, document FROM drafts ORDER BY name")
-                .fetch_all(self.read())
-                .await?;
+        let rows = sqlx::query(
+            "SELECT owner, owner_name, name, base_version, revision, edited, document FROM drafts \
+             ORDER BY owner, name",
+        )
+        .fetch_all(self.read())
+        .await?;
         rows.iter().map(draft).collect()
     }
 }
@@ -120,10 +144,11 @@ impl Db {
 /// Adds a version.
 pub async fn insert(tx: &mut Tx, policy: &PolicyRow) -> Result<()> {
     sqlx::query(
-        "INSERT INTO policies (version, saved, comment, document, vendor_root) VALUES ($1, $2, $3, $4, $5)",
+        "INSERT INTO policies (version, saved, saved_by, comment, document, vendor_root) VALUES ($1, $2, $3, $4, $5, $6)",
     )
     .bind(number(policy.version))
     .bind(policy.saved.as_second())
+    .bind(&policy.saved_by)
     .bind(&policy.comment)
     .bind(to_json(&policy.document))
     .bind(policy.vendor_root.as_ref().map(to_json))
@@ -135,9 +160,11 @@ pub async fn insert(tx: &mut Tx, policy: &PolicyRow) -> Result<()> {
 
 /// Stores a draft.
 pub async fn put_draft(tx: &mut Tx, draft: &StoredDraft) -> Result<()> {
-    sqlx::query("INSERT INTO drafts (name, base_version, revision, edited, document) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT (name) DO UPDATE SET base_version = excluded.base_version, revision = excluded.revision, \
-         edited = excluded.edited, document = excluded.document")
+    sqlx::query("INSERT INTO drafts (owner, owner_name, name, base_version, revision, edited, document) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (owner, name) DO UPDATE SET base_version = excluded.base_version, \
+         revision = excluded.revision, edited = excluded.edited, document = excluded.document")
+        .bind(&draft.owner.key)
+        .bind(&draft.owner.name)
         .bind(&draft.name)
         .bind(number(draft.base_version))
         .bind(number(draft.revision))
@@ -149,9 +176,31 @@ pub async fn put_draft(tx: &mut Tx, draft: &StoredDraft) -> Result<()> {
 }
 
 /// Removes a draft; returns whether there was one.
-pub async fn delete_draft(tx: &mut Tx, name: &str) -> Result<bool> {
-    let done = sqlx::query("DELETE FROM drafts WHERE name = $1").bind(name).execute(tx.sql()).await?;
+pub async fn delete_draft(tx: &mut Tx, owner: &str, name: &str) -> Result<bool> {
+    let done = sqlx::query("DELETE FROM drafts WHERE owner = $1 AND name = $2")
+        .bind(owner)
+        .bind(name)
+        .execute(tx.sql())
+        .await?;
     Ok(done.rows_affected() > 0)
+}
+
+/// Keeps the drafts of an administrator who was removed, and those of the tokens that go too (`NAME/…`), of the source list and
+/// of domains, under an owner that nobody becomes: whoever gets the name later does not own them.
+pub async fn keep_drafts_of_removed(tx: &mut Tx, administrator: &str, removed: Timestamp) -> Result<()> {
+    for statement in [
+        "UPDATE drafts SET owner = $2 || owner, owner_name = owner_name || ' (removed)' \
+         WHERE owner = $1 OR substr(owner, 1, length($1) + 1) = $1 || '/'",
+        "UPDATE domain_drafts SET owner = $2 || owner, owner_name = owner_name || ' (removed)' \
+         WHERE owner = $1 OR substr(owner, 1, length($1) + 1) = $1 || '/'",
+    ] {
+        sqlx::query(statement)
+            .bind(administrator)
+            .bind(format!("removed:{}:", removed.as_second()))
+            .execute(tx.sql())
+            .await?;
+    }
+    Ok(())
 }
 
 fn saved(row: &SqlRow) -> Result<PolicyRow> {
@@ -159,6 +208,7 @@ fn saved(row: &SqlRow) -> Result<PolicyRow> {
     Ok(PolicyRow {
         version: count(row.get("version")),
         saved: time(row.get("saved")),
+        saved_by: row.get("saved_by"),
         comment: row.get("comment"),
         document: json("policy", row.get("document"))?,
         vendor_root: root.as_deref().map(|text| json("vendor root", text)).transpose()?,
@@ -167,6 +217,7 @@ fn saved(row: &SqlRow) -> Result<PolicyRow> {
 
 fn draft(row: &SqlRow) -> Result<StoredDraft> {
     Ok(StoredDraft {
+        owner: DraftOwner::of(row),
         name: row.get("name"),
         base_version: count(row.get("base_version")),
         revision: count(row.get("revision")),

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use headwater_api::v1::LOGIN_TOKEN_PREFIX;
 use jiff::Timestamp;
 use serde_json::Value;
 
 pub use headwater_database::administrators::{AdministratorRole, Vouched};
+pub use headwater_database::policies::DraftOwner;
 
 use crate::audit::Record;
 
@@ -36,6 +38,24 @@ pub enum Actor {
     Server,
     /// Nobody who is known.
     Anonymous,
+}
+
+impl Actor {
+    /// Whose drafts this one works on (S9). A login's token stands for the administrator who signed in. Any other token is a
+    /// program's: it has drafts of its own, so that it never publishes what its administrator has begun.
+    pub fn draft_owner(&self) -> DraftOwner {
+        let shown = self.to_string();
+        let (key, name) = match self {
+            Self::Administrator(name) => (name.clone(), shown),
+            Self::Vouched { subject, name } => (format!("oidc:{subject}"), name.clone()),
+            Self::Token { administrator, name } if name.starts_with(LOGIN_TOKEN_PREFIX) => {
+                (administrator.clone(), administrator.clone())
+            }
+            Self::Token { administrator, name } => (format!("{administrator}/{name}"), shown),
+            Self::Local(_) | Self::Client(_) | Self::Server | Self::Anonymous => (shown.clone(), shown),
+        };
+        DraftOwner { key, name }
+    }
 }
 
 impl fmt::Display for Actor {
@@ -128,6 +148,21 @@ impl Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn drafts_belong_to_the_administrator_and_a_programs_to_its_token() {
+        let check = |actor: Actor, key: &str, name: &str| {
+            let owner = actor.draft_owner();
+            assert_eq!((owner.key.as_str(), owner.name.as_str()), (key, name));
+        };
+        let token = |name: &str| Actor::Token { administrator: "ann".to_owned(), name: name.to_owned() };
+        check(Actor::Administrator("ann".to_owned()), "ann", "ann");
+        check(token("login-x7"), "ann", "ann");
+        check(token("ci"), "ann/ci", "ann (token ci)");
+        let vouched = Actor::Vouched { subject: "7".to_owned(), name: "Ann".to_owned() };
+        check(vouched, "oidc:7", "Ann");
+        check(Actor::Local(0), "local:0", "local:0");
+    }
 
     #[test]
     fn each_role_may_what_the_ones_before_may() {

@@ -19,6 +19,7 @@ mod settings_drafts;
 mod vendor_source;
 mod withheld;
 
+pub use self::drafts::DraftId;
 pub use self::policies::Current;
 pub(crate) use self::policies::{current, invalid_list, policy_target};
 pub use self::service::SourceListService;

@@ -190,6 +190,9 @@ pub struct AuditVerified {
     pub findings: Vec<String>,
 }
 
+/// How the names of tokens begin that `headwater login` makes: they stand for the administrator who signed in.
+pub const LOGIN_TOKEN_PREFIX: &str = "login-";
+
 /// Make an API token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -64,17 +64,21 @@ pub struct SettingsSetRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SettingsDraftsAnswer {
-    /// By name.
+    /// Of all administrators, by owner and name.
     pub items: Vec<SettingsDraft>,
 }
 
-/// A draft of a domain's settings. One that nobody has edited equals the saved version, with `revision` 0.
+/// A draft of a domain's settings. One that its owner has not edited equals the saved version, with `revision` 0.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SettingsDraft {
     /// The domain.
     pub domain: String,
-    /// Its name. Default: `default`.
+    /// The administrator whose draft it is, as a [`DraftQuery`](super::DraftQuery) names them.
+    pub owner: String,
+    /// What people call the owner.
+    pub owner_name: String,
+    /// Its name; the owner has no other of this name for the domain. Default: `default`.
     pub name: String,
     /// The saved version on which it is based.
     pub base_version: u64,
@@ -119,6 +123,8 @@ pub struct SavedSettings {
     pub version: u64,
     /// When it was saved.
     pub saved: Timestamp,
+    /// Who saved it, as the audit log names them.
+    pub saved_by: String,
     /// Why, in the administrator's words or the server's.
     pub comment: String,
     /// What was set.
@@ -144,6 +150,8 @@ pub struct SettingsHistoryItem {
     pub version: u64,
     /// When it was saved.
     pub saved: Timestamp,
+    /// Who saved it, as the audit log names them.
+    pub saved_by: String,
     /// Why.
     pub comment: String,
     /// Settings, values and files that were set.

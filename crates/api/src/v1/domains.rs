@@ -13,6 +13,18 @@ pub struct DomainsAnswer {
     pub items: Vec<DomainView>,
 }
 
+/// A draft, by whose it is and its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DraftLine {
+    /// The administrator whose draft it is, as a [`DraftQuery`](super::DraftQuery) names them.
+    pub owner: String,
+    /// What people call the owner.
+    pub owner_name: String,
+    /// Its name.
+    pub name: String,
+}
+
 /// One domain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -24,8 +36,8 @@ pub struct DomainView {
     /// The saved version of the settings of this domain. The version of the signed document is
     /// `effective.version`.
     pub saved_version: u64,
-    /// Drafts of what is set here that are not saved yet, by name.
-    pub drafts: Vec<String>,
+    /// Drafts of what is set here that are not saved yet, by owner and name.
+    pub drafts: Vec<DraftLine>,
     /// What is set here.
     #[serde(flatten)]
     pub set: DomainSettings,

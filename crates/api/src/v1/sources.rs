@@ -14,6 +14,8 @@ pub struct SavedPolicy {
     pub version: u64,
     /// When it was saved.
     pub saved: Timestamp,
+    /// Who saved it, as the audit log names them.
+    pub saved_by: String,
     /// Why, in the administrator's words or the server's.
     pub comment: String,
     /// The policy, whole.
@@ -38,6 +40,8 @@ pub struct HistoryItem {
     pub version: u64,
     /// When it was saved.
     pub saved: Timestamp,
+    /// Who saved it, as the audit log names them.
+    pub saved_by: String,
     /// Why.
     pub comment: String,
     /// The mode.
@@ -59,6 +63,9 @@ pub struct DiffQuery {
     /// The draft to compare with instead of `to`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<String>,
+    /// The owner of the draft. Default: the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
 }
 
 /// What changed between two versions.
@@ -104,15 +111,30 @@ pub struct RestoreRequest {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DraftsAnswer {
-    /// By name.
+    /// Of all administrators, by owner and name.
     pub items: Vec<DraftView>,
 }
 
-/// A draft. One that nobody has edited equals the saved version, with `revision` 0.
+/// Whose draft is meant.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct DraftQuery {
+    /// The owner, as `owner` of a draft states it. Default: the caller, so that nobody works on another administrator's
+    /// draft without naming its owner. Only a draft that is stored can be named so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+}
+
+/// A draft. One that its owner has not edited equals the saved version, with `revision` 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DraftView {
-    /// Its name. Default: `default`.
+    /// The administrator whose draft it is, as a [`DraftQuery`] names them.
+    pub owner: String,
+    /// What people call the owner.
+    pub owner_name: String,
+    /// Its name; the owner has no other of this name. Default: `default`.
     pub name: String,
     /// The saved version on which it is based.
     pub base_version: u64,
@@ -278,6 +300,9 @@ pub struct ExplainQuery {
     /// The draft to explain with. Default: the saved policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub draft: Option<String>,
+    /// The owner of the draft. Default: the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
 }
 
 /// The plans of a client.

@@ -6,7 +6,7 @@ use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
-use headwater_api::v1::{ApiTokenRequest, NewApiToken, SessionView, SignInRequest};
+use headwater_api::v1::{ApiTokenRequest, LOGIN_TOKEN_PREFIX, NewApiToken, SessionView, SignInRequest};
 use reqwest::Method;
 use reqwest::header::{COOKIE, ORIGIN, SET_COOKIE};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -145,7 +145,7 @@ async fn sign_in(api: &ApiClient, request: &SignInRequest) -> Result<Session, Fa
 }
 
 async fn make_token(api: &ApiClient, session: &Session, days: u32) -> Result<NewApiToken, Failure> {
-    let name = format!("login-{}", headwater_server::secret::random_name(LOGIN_NAME_LETTERS));
+    let name = format!("{LOGIN_TOKEN_PREFIX}{}", headwater_server::secret::random_name(LOGIN_NAME_LETTERS));
     let request =
         ApiTokenRequest { name, role: session.view.role.clone(), scopes: Vec::new(), days: Some(days) };
     api.receive(with_session(api, session, Method::POST, "/api/v1/tokens")?.json(&request)).await

@@ -132,16 +132,16 @@ fn hint(code: &str, details: Option<&Value>) -> String {
         ("draft_outdated", Some(domain)) => match detail("draft") {
             None => format!("look at what changed; if you still want your change, run the command again with --base-version {}", version(details)),
             Some(draft) => {
-                let named = draft_flag(&draft);
+                let named = draft_flag(&draft, None);
                 format!("look at what changed; then `headwater domains settings save {domain}{named} --over-version {}` publishes your draft over it, `headwater domains settings discard {domain}{named}` drops your draft", version(details))
             }
         },
-        ("draft_changed", Some(domain)) => format!("somebody else edited the same draft: look at it with `headwater domains settings diff {domain}`, or use one of your own with --draft NAME"),
+        ("draft_changed", Some(domain)) => format!("it was edited meanwhile: look at it with `headwater domains settings diff {domain}`, or use one of your own with --draft NAME"),
         ("draft_outdated", None) => {
             let version = version(details);
             format!("look at what changed; then `headwater sources save --over-version {version}` publishes your draft over it, `headwater sources discard` drops your draft")
         }
-        ("draft_changed", None) => "somebody else edited the same draft: look at it with `headwater sources list`, or use one of your own with --draft NAME".to_owned(),
+        ("draft_changed", None) => "it was edited meanwhile: look at it with `headwater sources list`, or use one of your own with --draft NAME".to_owned(),
         ("root_unsigned", _) => ROOT_KEYS_HINT.to_owned(),
         ("named_by_entries", _) => "give --force to do it nevertheless".to_owned(),
         ("not_signed_in" | "bad_api_token", _) => {

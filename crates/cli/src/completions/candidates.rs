@@ -56,6 +56,11 @@ pub fn drafts() -> ArgValueCompleter {
     listed("/api/v1/drafts", "name")
 }
 
+/// Owners of drafts of the source list.
+pub fn draft_owners() -> ArgValueCompleter {
+    listed("/api/v1/drafts", "owner")
+}
+
 /// Versions of the releases of a component or program that the line names.
 pub fn versions() -> ArgValueCompleter {
     from_server("/api/v1/releases", |answer| {

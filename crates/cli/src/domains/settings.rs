@@ -4,6 +4,8 @@
 
 mod show;
 
+pub use show::draft_names;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
@@ -29,9 +31,12 @@ use crate::values::draft_flag;
 pub struct SettingsArguments {
     #[command(subcommand)]
     command: Command,
-    /// The draft to work on
+    /// The draft to work on, by default one of your own
     #[arg(long, global = true, default_value = "default", value_name = "NAME", value_hint = ValueHint::Other)]
     draft: String,
+    /// Work on another administrator's draft: the owner, as `headwater domains settings drafts` shows it
+    #[arg(long, global = true, value_name = "OWNER", value_hint = ValueHint::Other)]
+    owner: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -65,7 +70,7 @@ enum Command {
         #[arg(value_hint = ValueHint::Other, add = candidates::domains())]
         path: String,
     },
-    /// List the domain's drafts
+    /// List the domain's drafts, of all administrators
     Drafts {
         /// The path of the domain
         #[arg(value_hint = ValueHint::Other, add = candidates::domains())]
@@ -127,7 +132,7 @@ struct SetArguments {
     #[arg(long, value_name = "NAME", value_hint = ValueHint::Other)]
     unset_file: Vec<String>,
     /// Publish this change immediately; drafts stay as they are
-    #[arg(long, conflicts_with = "draft")]
+    #[arg(long, conflicts_with_all = ["draft", "owner"])]
     save: bool,
     /// The reason, for the history
     #[arg(long, requires = "save", value_hint = ValueHint::Other)]
@@ -156,12 +161,14 @@ impl SetArguments {
 struct SettingsDraftClient {
     api: ApiClient,
     draft: String,
+    /// Its owner, if it is another administrator's.
+    owner: Option<String>,
     output: Output,
 }
 
 /// Runs one of the commands.
 pub async fn run(arguments: SettingsArguments, api: ApiClient, output: Output) -> Result<(), Failure> {
-    let draft_client = SettingsDraftClient { api, draft: arguments.draft, output };
+    let draft_client = SettingsDraftClient { api, draft: arguments.draft, owner: arguments.owner, output };
     match arguments.command {
         Command::Get { path, version: None } => {
             let domain: DomainView = draft_client.api.get(&address(&path)).await?;
@@ -176,12 +183,12 @@ pub async fn run(arguments: SettingsArguments, api: ApiClient, output: Output) -
         Command::Set(arguments) => draft_client.set(&arguments).await?,
         Command::Save { path, comment, over_version } => {
             let request = SaveRequest { comment, over_version };
-            let address = format!("{}/save", draft_client.address(&path));
+            let address = draft_client.address(&path, "/save");
             let saved: SettingsSaved = draft_client.api.call(Method::POST, &address, &request).await?;
             output.result(&saved, show::published);
         }
         Command::Discard { path } => {
-            let (): () = draft_client.api.ask(Method::DELETE, &draft_client.address(&path)).await?;
+            let (): () = draft_client.api.ask(Method::DELETE, &draft_client.address(&path, "")).await?;
             output.result(&json!({"discarded": draft_client.draft, "domain": path}), |_| {
                 format!("discarded draft {} of {path}", draft_client.draft)
             });
@@ -209,9 +216,11 @@ pub async fn run(arguments: SettingsArguments, api: ApiClient, output: Output) -
 }
 
 impl SettingsDraftClient {
-    /// The API's path of the draft of a domain.
-    fn address(&self, path: &str) -> String {
-        format!("{}/drafts/{}", address(path), segment(&self.draft))
+    /// The API's path of the draft of a domain, and of what is done to it.
+    fn address(&self, path: &str, what: &str) -> String {
+        let owner =
+            self.owner.as_ref().map_or_else(String::new, |owner| format!("?owner={}", segment(owner)));
+        format!("{}/drafts/{}{what}{owner}", address(path), segment(&self.draft))
     }
 
     async fn domain(&self, path: &str) -> Result<DomainView, Failure> {
@@ -221,11 +230,11 @@ impl SettingsDraftClient {
     async fn set(&self, arguments: &SetArguments) -> Result<(), Failure> {
         let request = SettingsEditRequest { edit: arguments.edit()?, expected_revision: None };
         let path = &arguments.path;
-        let address = format!("{}/edits", self.address(path));
+        let address = self.address(path, "/edits");
         let draft: SettingsDraft = self.api.call(Method::POST, &address, &request).await?;
         self.output.result(&draft, show::draft);
         if !self.output.is_json() {
-            let flag = draft_flag(&self.draft);
+            let flag = draft_flag(&self.draft, self.owner.as_deref());
             self.output.note(&format!(
                 "next: `headwater domains settings save {path}{flag}` publishes it, `headwater domains settings \
                  discard {path}{flag}` discards it"
@@ -244,7 +253,7 @@ impl SettingsDraftClient {
         let saved: SettingsSaved = self.api.call(Method::PATCH, &address, &request).await?;
         self.output.result(&saved, show::published);
         if !saved.unchanged && !domain.drafts.is_empty() {
-            let drafts = domain.drafts.join(", ");
+            let drafts = show::draft_names(&domain.drafts);
             self.output.note(&format!(
                 "{path} has unsaved drafts without this change: {drafts}; saving one of them reports what changed \
                  since"
@@ -258,8 +267,10 @@ impl SettingsDraftClient {
             Some(version) => version,
             None => self.domain(path).await?.saved_version,
         };
-        let other =
-            to.map_or_else(|| format!("draft={}", segment(&self.draft)), |version| format!("to={version}"));
+        let owner =
+            self.owner.as_ref().map_or_else(String::new, |owner| format!("&owner={}", segment(owner)));
+        let draft = || format!("draft={}{owner}", segment(&self.draft));
+        let other = to.map_or_else(draft, |version| format!("to={version}"));
         let answer: SettingsDiffAnswer =
             self.api.get(&format!("{}/diff?from={from}&{other}", address(path))).await?;
         self.output.result(&answer, |answer| show::changes(&answer.changes));

@@ -16,18 +16,32 @@ use crate::values::draft_flag;
 pub struct DraftClient {
     /// The server.
     pub api: ApiClient,
-    /// Path of the draft.
-    pub path: String,
     /// Name of the draft.
     pub name: String,
+    /// Its owner, if it is another administrator's.
+    pub owner: Option<String>,
     /// Where results go.
     pub output: Output,
 }
 
 impl DraftClient {
+    /// The API's path of the draft, and of what is done to it.
+    pub fn address(&self, what: &str) -> String {
+        let owner =
+            self.owner.as_ref().map_or_else(String::new, |owner| format!("?owner={}", segment(owner)));
+        format!("/api/v1/drafts/{}{what}{owner}", segment(&self.name))
+    }
+
+    /// The part of a query that names the draft.
+    fn query(&self) -> String {
+        let owner =
+            self.owner.as_ref().map_or_else(String::new, |owner| format!("&owner={}", segment(owner)));
+        format!("draft={}{owner}", segment(&self.name))
+    }
+
     /// The draft as it is now.
     pub async fn draft(&self) -> Result<DraftView, Failure> {
-        self.api.get(&self.path).await
+        self.api.get(&self.address("")).await
     }
 
     /// The saved list.
@@ -45,20 +59,19 @@ impl DraftClient {
 
     /// The flag that names the draft in other commands; empty for the default one.
     pub fn flag(&self) -> String {
-        draft_flag(&self.name)
+        draft_flag(&self.name, self.owner.as_deref())
     }
 
     /// Shows what saving would do; bad input if it would be refused.
     pub async fn preview(&self) -> Result<Exit, Failure> {
-        let preview: PreviewAnswer = self.api.ask(Method::POST, &format!("{}/preview", self.path)).await?;
+        let preview: PreviewAnswer = self.api.ask(Method::POST, &self.address("/preview")).await?;
         self.output.result(&preview, |preview| show::preview(preview, &self.flag()));
         Ok(if preview.errors.is_empty() { Exit::Done } else { Exit::BadInput })
     }
 
     /// Publishes the draft.
     pub async fn save(&self, request: SaveRequest) -> Result<(), Failure> {
-        let saved: SavedAnswer =
-            self.api.call(Method::POST, &format!("{}/save", self.path), &request).await?;
+        let saved: SavedAnswer = self.api.call(Method::POST, &self.address("/save"), &request).await?;
         self.output.result(&saved, show::published);
         Ok(())
     }
@@ -69,8 +82,7 @@ impl DraftClient {
             Some(version) => version,
             None => self.saved().await?.version,
         };
-        let other =
-            to.map_or_else(|| format!("draft={}", segment(&self.name)), |version| format!("to={version}"));
+        let other = to.map_or_else(|| self.query(), |version| format!("to={version}"));
         let answer: DiffAnswer = self.api.get(&format!("/api/v1/sources/diff?from={from}&{other}")).await?;
         self.output.result(&answer, |answer| show::changes(&answer.changes));
         Ok(())
@@ -87,7 +99,7 @@ impl DraftClient {
 
     /// Explains the plans of a client; `subject` is the query that names it.
     pub async fn explain(&self, subject: &str, saved: bool) -> Result<(), Failure> {
-        let draft = if saved { String::new() } else { format!("&draft={}", segment(&self.name)) };
+        let draft = if saved { String::new() } else { format!("&{}", self.query()) };
         let explained: Explained = self.api.get(&format!("/api/v1/explain?{subject}{draft}")).await?;
         self.output.result(&explained, show::explained);
         Ok(())

@@ -219,7 +219,7 @@ async fn apply(
 ) -> Result<(), Failure> {
     let request = EditsRequest { edits: vec![edit], expected_revision };
     let draft: DraftView =
-        draft_client.api.call(Method::POST, &format!("{}/edits", draft_client.path), &request).await?;
+        draft_client.api.call(Method::POST, &draft_client.address("/edits"), &request).await?;
     let last = u32::try_from(draft.policy.entries.len()).unwrap_or(u32::MAX);
     show_after_edit(draft_client, &draft, &positions(&request.edits, last));
     Ok(())

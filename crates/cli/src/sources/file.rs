@@ -60,7 +60,7 @@ pub async fn import(draft_client: &DraftClient, path: &Path, format: Option<Form
         }
     };
     let request = ImportRequest { policy, expected_revision };
-    let draft: DraftView = draft_client.api.call(Method::PUT, &draft_client.path, &request).await?;
+    let draft: DraftView = draft_client.api.call(Method::PUT, &draft_client.address(""), &request).await?;
     show_after_edit(draft_client, &draft, &[]);
     Ok(())
 }

@@ -47,10 +47,13 @@ pub fn edited(draft: &DraftView, edited: &[u32], flag: &str) -> String {
 fn with_heading(draft: &DraftView, body: &str) -> String {
     let heading = match (draft.revision, draft.base_version == draft.saved_version) {
         (0, _) => format!("source list, version {} (no unsaved edits)", draft.saved_version),
-        (_, true) => format!("draft {} of version {}, not saved yet", draft.name, draft.base_version),
+        (_, true) => format!(
+            "draft {} of {}, from version {}, not saved yet",
+            draft.name, draft.owner_name, draft.base_version
+        ),
         (_, false) => format!(
-            "draft {} of version {}, not saved yet; version {} has been saved since",
-            draft.name, draft.base_version, draft.saved_version
+            "draft {} of {}, from version {}, not saved yet; version {} has been saved since",
+            draft.name, draft.owner_name, draft.base_version, draft.saved_version
         ),
     };
     let notes: String = draft.notes.iter().map(|note| format!("\nnote: {note}")).collect();
@@ -61,9 +64,10 @@ fn with_heading(draft: &DraftView, body: &str) -> String {
 pub fn saved(saved: &SavedPolicy) -> String {
     let comment = if saved.comment.is_empty() { String::new() } else { format!(": {}", saved.comment) };
     format!(
-        "source list, version {} of {}{comment}\n{}",
+        "source list, version {} of {} by {}{comment}\n{}",
         saved.version,
         time(saved.saved),
+        saved.saved_by,
         policy(&saved.policy)
     )
 }
@@ -215,6 +219,7 @@ pub fn drafts(answer: &DraftsAnswer) -> String {
     let rows = answer.items.iter().map(|draft| {
         let edited = draft.edited.map(time).unwrap_or_default();
         vec![
+            draft.owner.clone(),
             draft.name.clone(),
             draft.base_version.to_string(),
             draft.revision.to_string(),
@@ -223,7 +228,7 @@ pub fn drafts(answer: &DraftsAnswer) -> String {
         ]
     });
     table(
-        &["draft", "of version", "edits", "entries", "edited"],
+        &["owner", "draft", "of version", "edits", "entries", "edited"],
         rows.collect(),
         "no drafts: nothing is unsaved",
     )
@@ -235,12 +240,17 @@ pub fn history(answer: &HistoryAnswer) -> String {
         vec![
             item.version.to_string(),
             time(item.saved),
+            item.saved_by.clone(),
             item.mode.clone(),
             item.entries.to_string(),
             item.comment.clone(),
         ]
     });
-    table(&["version", "saved", "mode", "entries", "comment"], rows.collect(), "nothing has been saved yet")
+    table(
+        &["version", "saved", "by", "mode", "entries", "comment"],
+        rows.collect(),
+        "nothing has been saved yet",
+    )
 }
 
 /// A client's plans.
@@ -299,7 +309,7 @@ mod tests {
         let check = |count: usize, at: &[u32], numbers: &[&str]| {
             let entry = serde_json::json!({"clients": {"ipv4": "10.0.0.1"}, "source": "vendor"});
             let draft: DraftView = serde_json::from_value(serde_json::json!({
-                "name": "default", "base_version": 1, "saved_version": 1, "revision": 3, "edited": null,
+                "owner": "ann", "owner_name": "ann", "name": "default", "base_version": 1, "saved_version": 1, "revision": 3, "edited": null,
                 "policy": {
                     "mode": "customized", "options": OptionsDocument::default(), "server": {"url": "http://hq"},
                     "update_agents": [], "entries": vec![entry; count]

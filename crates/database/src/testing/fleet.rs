@@ -97,7 +97,8 @@ async fn clients(tx: &mut Tx, size: FleetSize) -> Result<()> {
     let last = size.end().as_second();
     execute(
         tx,
-        "INSERT INTO policies (version, saved, comment, document) VALUES (1, 0, '', '{}')".to_owned(),
+        "INSERT INTO policies (version, saved, saved_by, comment, document) VALUES (1, 0, '', '', '{}')"
+            .to_owned(),
         &[],
     )
     .await?;

@@ -59,7 +59,7 @@ async fn administrators_are_changed_and_removed_with_their_sessions_and_tokens()
         assert_eq!(db.administrator("ann").await.unwrap(), Some(changed));
         assert_eq!(db.api_token("hash").await.unwrap(), Some(token));
         let mut tx = db.begin().await.unwrap();
-        rows::delete(&mut tx, "ann").await.unwrap();
+        rows::delete(&mut tx, "ann", at(9)).await.unwrap();
         tx.commit(TEST).await.unwrap();
         assert_eq!(db.api_tokens().await.unwrap(), [of_machine]);
         assert_eq!(db.session("s").await.unwrap(), None);

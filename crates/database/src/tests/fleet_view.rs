@@ -27,9 +27,12 @@ async fn begin(db: &Db) {
     let mut tx = db.begin().await.unwrap();
     put_domain(&mut tx, "root").await;
     put_domain(&mut tx, "root/paris").await;
-    run_script(&mut tx, "INSERT INTO policies (version, saved, comment, document) VALUES (1, 1, '', '{}')")
-        .await
-        .unwrap();
+    run_script(
+        &mut tx,
+        "INSERT INTO policies (version, saved, saved_by, comment, document) VALUES (1, 1, '', '', '{}')",
+    )
+    .await
+    .unwrap();
     want(&mut tx, Class::Components, &name(), 3, "v3", at(1)).await.unwrap();
     tx.commit(TEST).await.unwrap();
 }

@@ -89,7 +89,7 @@ impl AccessService {
         let mut tx = self.db.begin().await?;
         let row = known_administrator(&mut tx, name).await?;
         keep_an_admin(&mut tx, &row).await?;
-        rows::delete(&mut tx, name).await?;
+        rows::delete(&mut tx, name, caller.now).await?;
         let details = json!({"role": row.role.to_string()});
         Ok(tx.commit(caller.audit_entry("administrator.remove", name).before(details)).await?)
     }

@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use headwater_api::v1::{
-    DiffQuery, DomainRequest, DomainView, DomainsAnswer, PageQuery, RestoreRequest, SaveRequest,
+    DiffQuery, DomainRequest, DomainView, DomainsAnswer, DraftQuery, PageQuery, RestoreRequest, SaveRequest,
     SavedSettings, SettingsDiffAnswer, SettingsDraft, SettingsDraftsAnswer, SettingsEditRequest,
     SettingsHistoryAnswer, SettingsSaved, SettingsSetRequest,
 };
@@ -14,7 +14,7 @@ use headwater_api::v1::{
 use super::json::{Body, Path, Query};
 use crate::caller::Caller;
 use crate::error::Result;
-use crate::source_list::SourceListService;
+use crate::source_list::{DraftId, SourceListService};
 
 type Server = State<Arc<SourceListService>>;
 
@@ -78,8 +78,9 @@ pub async fn settings_diff(
     Path(path): Path<String>,
     Query(query): Query<DiffQuery>,
 ) -> Result<Json<SettingsDiffAnswer>> {
-    let DiffQuery { from, to, draft } = query;
-    let changes = source_list.settings_diff(&path, from, to, draft.as_deref(), caller.role).await?;
+    let DiffQuery { from, to, draft, owner } = query;
+    let draft = draft.map(|name| DraftId::new(&caller, name, owner)).transpose()?;
+    let changes = source_list.settings_diff(&path, from, to, draft.as_ref(), caller.role).await?;
     Ok(Json(SettingsDiffAnswer { changes }))
 }
 
@@ -104,16 +105,20 @@ pub async fn settings_draft(
     State(source_list): Server,
     caller: Caller,
     Path((path, name)): Path<(String, String)>,
+    Query(DraftQuery { owner }): Query<DraftQuery>,
 ) -> Result<Json<SettingsDraft>> {
-    Ok(Json(source_list.settings_draft(&path, &name, caller.role).await?))
+    let id = DraftId::new(&caller, name, owner)?;
+    Ok(Json(source_list.settings_draft(&path, &id, caller.role).await?))
 }
 
 pub async fn discard_settings(
     State(source_list): Server,
     caller: Caller,
     Path((path, name)): Path<(String, String)>,
+    Query(DraftQuery { owner }): Query<DraftQuery>,
 ) -> Result<StatusCode> {
-    source_list.discard_settings_draft(&path, &name, &caller).await?;
+    let id = DraftId::new(&caller, name, owner)?;
+    source_list.discard_settings_draft(&path, &id, &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -121,17 +126,21 @@ pub async fn edit_settings(
     State(source_list): Server,
     caller: Caller,
     Path((path, name)): Path<(String, String)>,
+    Query(DraftQuery { owner }): Query<DraftQuery>,
     Body(request): Body<SettingsEditRequest>,
 ) -> Result<Json<SettingsDraft>> {
+    let id = DraftId::new(&caller, name, owner)?;
     let SettingsEditRequest { edit, expected_revision } = request;
-    Ok(Json(source_list.edit_settings_draft(&path, &name, edit, expected_revision, &caller).await?))
+    Ok(Json(source_list.edit_settings_draft(&path, &id, edit, expected_revision, &caller).await?))
 }
 
 pub async fn save_settings(
     State(source_list): Server,
     caller: Caller,
     Path((path, name)): Path<(String, String)>,
+    Query(DraftQuery { owner }): Query<DraftQuery>,
     Body(request): Body<SaveRequest>,
 ) -> Result<Json<SettingsSaved>> {
-    Ok(Json(source_list.save_settings_draft(&path, &name, request, &caller).await?))
+    let id = DraftId::new(&caller, name, owner)?;
+    Ok(Json(source_list.save_settings_draft(&path, &id, request, &caller).await?))
 }

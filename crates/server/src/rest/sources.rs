@@ -6,15 +6,15 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use headwater_api::v1::{
-    DiffAnswer, DiffQuery, DraftView, DraftsAnswer, EditsRequest, ExplainQuery, Explained, HistoryAnswer,
-    ImportRequest, PageQuery, PreviewAnswer, RestoreRequest, SaveRequest, SavedAnswer, SavedPolicy,
-    VendorRequest, VendorView,
+    DiffAnswer, DiffQuery, DraftQuery, DraftView, DraftsAnswer, EditsRequest, ExplainQuery, Explained,
+    HistoryAnswer, ImportRequest, PageQuery, PreviewAnswer, RestoreRequest, SaveRequest, SavedAnswer,
+    SavedPolicy, VendorRequest, VendorView,
 };
 
 use super::json::{Body, Path, Query};
 use crate::caller::Caller;
 use crate::error::Result;
-use crate::source_list::SourceListService;
+use crate::source_list::{DraftId, SourceListService};
 
 type Server = State<Arc<SourceListService>>;
 
@@ -37,8 +37,14 @@ pub async fn saved_version(
     Ok(Json(source_list.saved_then(version).await?))
 }
 
-pub async fn diff(State(source_list): Server, Query(query): Query<DiffQuery>) -> Result<Json<DiffAnswer>> {
-    Ok(Json(DiffAnswer { changes: source_list.diff(query.from, query.to, query.draft.as_deref()).await? }))
+pub async fn diff(
+    State(source_list): Server,
+    caller: Caller,
+    Query(query): Query<DiffQuery>,
+) -> Result<Json<DiffAnswer>> {
+    let DiffQuery { from, to, draft, owner } = query;
+    let draft = draft.map(|name| DraftId::new(&caller, name, owner)).transpose()?;
+    Ok(Json(DiffAnswer { changes: source_list.diff(from, to, draft.as_ref()).await? }))
 }
 
 pub async fn restore(
@@ -54,25 +60,34 @@ pub async fn drafts(State(source_list): Server) -> Result<Json<DraftsAnswer>> {
     Ok(Json(DraftsAnswer { items: source_list.draft_views().await? }))
 }
 
-pub async fn draft(State(source_list): Server, Path(name): Path<String>) -> Result<Json<DraftView>> {
-    Ok(Json(source_list.draft_view(&name).await?))
+pub async fn draft(
+    State(source_list): Server,
+    caller: Caller,
+    Path(name): Path<String>,
+    Query(DraftQuery { owner }): Query<DraftQuery>,
+) -> Result<Json<DraftView>> {
+    Ok(Json(source_list.draft_view(&DraftId::new(&caller, name, owner)?).await?))
 }
 
 pub async fn import(
     State(source_list): Server,
     caller: Caller,
     Path(name): Path<String>,
+    Query(DraftQuery { owner }): Query<DraftQuery>,
     Body(request): Body<ImportRequest>,
 ) -> Result<Json<DraftView>> {
-    Ok(Json(source_list.import_draft(&name, &request.policy, request.expected_revision, &caller).await?))
+    let id = DraftId::new(&caller, name, owner)?;
+    Ok(Json(source_list.import_draft(&id, &request.policy, request.expected_revision, &caller).await?))
 }
 
 pub async fn discard(
     State(source_list): Server,
     caller: Caller,
     Path(name): Path<String>,
+    Query(DraftQuery { owner }): Query<DraftQuery>,
 ) -> Result<StatusCode> {
-    source_list.discard_draft(&name, &caller).await?;
+    let id = DraftId::new(&caller, name, owner)?;
+    source_list.discard_draft(&id, &caller).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -80,30 +95,41 @@ pub async fn edit(
     State(source_list): Server,
     caller: Caller,
     Path(name): Path<String>,
+    Query(DraftQuery { owner }): Query<DraftQuery>,
     Body(request): Body<EditsRequest>,
 ) -> Result<Json<DraftView>> {
-    Ok(Json(source_list.edit_draft(&name, request.edits, request.expected_revision, &caller).await?))
+    let id = DraftId::new(&caller, name, owner)?;
+    Ok(Json(source_list.edit_draft(&id, request.edits, request.expected_revision, &caller).await?))
 }
 
-pub async fn preview(State(source_list): Server, Path(name): Path<String>) -> Result<Json<PreviewAnswer>> {
-    Ok(Json(source_list.preview(&name).await?))
+pub async fn preview(
+    State(source_list): Server,
+    caller: Caller,
+    Path(name): Path<String>,
+    Query(DraftQuery { owner }): Query<DraftQuery>,
+) -> Result<Json<PreviewAnswer>> {
+    Ok(Json(source_list.preview(&DraftId::new(&caller, name, owner)?).await?))
 }
 
 pub async fn save(
     State(source_list): Server,
     caller: Caller,
     Path(name): Path<String>,
+    Query(DraftQuery { owner }): Query<DraftQuery>,
     Body(request): Body<SaveRequest>,
 ) -> Result<Json<SavedAnswer>> {
-    Ok(Json(source_list.save_draft(&name, request.comment, request.over_version, &caller).await?))
+    let id = DraftId::new(&caller, name, owner)?;
+    Ok(Json(source_list.save_draft(&id, request.comment, request.over_version, &caller).await?))
 }
 
 pub async fn explain(
     State(source_list): Server,
+    caller: Caller,
     Query(query): Query<ExplainQuery>,
 ) -> Result<Json<Explained>> {
-    let ExplainQuery { client, addresses, draft } = query;
-    Ok(Json(source_list.explain(client.as_deref(), addresses.as_deref(), draft.as_deref()).await?))
+    let ExplainQuery { client, addresses, draft, owner } = query;
+    let draft = draft.map(|name| DraftId::new(&caller, name, owner)).transpose()?;
+    Ok(Json(source_list.explain(client.as_deref(), addresses.as_deref(), draft.as_ref()).await?))
 }
 
 pub async fn set_vendor(

@@ -6,20 +6,21 @@ use headwater_api::settings::DomainDocument;
 use headwater_api::v1::DomainSettings;
 use headwater_policy::{Class, DomainPath, DomainTree, Repository};
 use headwater_repo::{Digest, TargetName};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::domain_settings::document;
+use crate::audit::Record;
 use crate::db::domain_settings::StoredVersion;
 use crate::db::domains::DomainRow;
 use crate::db::to_json;
 use crate::error::{Error, Refusal, Result};
 
 /// What is set at a domain as a version of its history.
-pub(super) fn saved_now(row: &DomainRow, comment: &str, now: Timestamp) -> StoredVersion {
+pub(super) fn saved_now(row: &DomainRow, comment: &str, audit_entry: &Record) -> StoredVersion {
     StoredVersion {
         version: row.saved_version,
-        saved: now,
+        saved: audit_entry.time,
+        saved_by: audit_entry.who.clone(),
         comment: comment.to_owned(),
         set: row.set.clone(),
     }

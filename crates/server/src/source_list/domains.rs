@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use headwater_api::settings::DomainDocument;
-use headwater_api::v1::{DomainSettings, DomainView};
+use headwater_api::v1::{DomainSettings, DomainView, DraftLine};
 use headwater_policy::{DOMAINS_MAX, DomainPath, DomainRefusal};
 use headwater_repo::Role;
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use super::domain_documents::{Part, documents, empty_domain, no_domain, parse_do
 use super::service::SourceListService;
 use super::withheld::seen_by;
 use crate::audit::Record;
-use crate::caller::{AdministratorRole, Caller};
+use crate::caller::{AdministratorRole, Caller, DraftOwner};
 use crate::db::domain_settings::insert_version;
 use crate::db::domains::{self as rows, DomainRow};
 use crate::db::{Connection, Tx};
@@ -166,12 +166,12 @@ impl SourceListService {
                 set: DomainSettings::default(),
                 ..(*row).clone()
             };
-            insert_version(&mut tx, &row.path, &saved_now(&nothing, &comment, now)).await?;
+            insert_version(&mut tx, &row.path, &saved_now(&nothing, &comment, &audit_entry)).await?;
         }
         for row in after.iter().filter(|row| !before.contains(row)) {
             rows::put(&mut tx, row).await?;
             if !before.iter().any(|old| old.path == row.path && old.saved_version == row.saved_version) {
-                insert_version(&mut tx, &row.path, &saved_now(row, &comment, now)).await?;
+                insert_version(&mut tx, &row.path, &saved_now(row, &comment, &audit_entry)).await?;
             }
         }
         self.publishing.commit(tx, staged, audit_entry).await?;
@@ -228,17 +228,21 @@ pub(crate) struct Changed<'a> {
 fn views(
     rows: &[DomainRow],
     clients: &BTreeMap<String, u64>,
-    drafts: &[(String, String)],
+    drafts: &[(String, DraftOwner, String)],
 ) -> Result<Vec<DomainView>> {
     let view = |(row, effective): (&DomainRow, DomainDocument)| DomainView {
         path: row.path.clone(),
         clients: clients.get(&row.path).copied().unwrap_or(0),
         saved_version: row.saved_version,
-        drafts: drafts.iter().filter(|draft| draft.0 == row.path).map(|draft| draft.1.clone()).collect(),
+        drafts: drafts.iter().filter(|draft| draft.0 == row.path).map(draft_line).collect(),
         set: row.set.clone(),
         effective,
     };
     Ok(rows.iter().zip(documents(rows)?).map(view).collect())
+}
+
+fn draft_line((_, owner, name): &(String, DraftOwner, String)) -> DraftLine {
+    DraftLine { owner: owner.key.clone(), owner_name: owner.name.clone(), name: name.clone() }
 }
 
 fn refused(refusal: DomainRefusal) -> Error {

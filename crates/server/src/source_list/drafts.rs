@@ -1,20 +1,62 @@
 //! Drafts, once for everything that is drafted: the source list, and the settings of one domain (S2, S6, S7).
 //!
-//! A draft has a name, the saved version that it began from, and a revision that counts its edits, so that two people
-//! do not overwrite one another unseen. A draft that is not stored is what is saved now. What an edit means, and when a
+//! A draft has an owner, a name, the saved version that it began from, and a revision that counts its edits, so that two
+//! people do not overwrite one another unseen. Who names no owner works on a draft of their own; another's is meant only
+//! where its owner is named, and only if it is stored (S9). A draft that is not stored is what is saved now. What an edit means, and when a
 //! draft may be saved, is decided for each subject apart (`policy_drafts`, `settings_drafts`).
 
 use jiff::Timestamp;
 
 use crate::audit::Record;
-use crate::caller::Caller;
+use crate::caller::{Caller, DraftOwner};
 use crate::db::{Connection, Tx};
 use crate::error::{Refusal, Result};
 use crate::limits;
 
+/// Which draft is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DraftId {
+    owner: DraftOwner,
+    name: String,
+    /// It is another's than the caller's.
+    is_anothers: bool,
+}
+
+impl DraftId {
+    /// The caller's draft of a name, or that of another `owner`.
+    ///
+    /// # Errors
+    /// A refusal for what is no name of a draft.
+    pub fn new(caller: &Caller, name: String, owner: Option<String>) -> Result<Self> {
+        check_name(&name)?;
+        let own = caller.actor.draft_owner();
+        Ok(match owner.filter(|owner| *owner != own.key) {
+            None => Self { owner: own, name, is_anothers: false },
+            Some(key) => {
+                let owner = DraftOwner { name: key.clone(), key };
+                Self { owner, name, is_anothers: true }
+            }
+        })
+    }
+
+    /// Whose it is, and its name.
+    pub(super) fn key(&self) -> (&str, &str) {
+        (&self.owner.key, &self.name)
+    }
+
+    /// What the audit log and refusals call it: the owner is named if it is not the caller.
+    pub(super) fn label(&self, domain: Option<&str>) -> String {
+        let owner = if self.is_anothers { format!(" ({}'s)", self.owner.key) } else { String::new() };
+        let domain = domain.map_or_else(String::new, |domain| format!(" of {domain}"));
+        format!("{}{owner}{domain}", self.name)
+    }
+}
+
 /// A draft.
 #[derive(Debug, Clone)]
 pub(super) struct NamedDraft<C> {
+    /// Whose it is.
+    pub owner: DraftOwner,
     /// Its name.
     pub name: String,
     /// The saved version that it began from.
@@ -54,36 +96,39 @@ pub(super) trait Subject {
     /// The domain; `None` if the subject is the source list.
     fn domain(&self) -> Option<&str>;
     /// Reads a stored draft.
-    async fn load(&self, db: &mut Connection, name: &str) -> Result<Option<NamedDraft<Self::Content>>>;
+    async fn load(&self, db: &mut Connection, id: &DraftId) -> Result<Option<NamedDraft<Self::Content>>>;
     /// How many are stored, of all subjects of this kind.
     async fn count(db: &mut Connection) -> Result<u64>;
     /// Stores a draft.
     async fn put(&self, tx: &mut Tx, draft: &NamedDraft<Self::Content>) -> Result<()>;
     /// Deletes a stored draft; returns whether there was one.
-    async fn delete(&self, tx: &mut Tx, name: &str) -> Result<bool>;
+    async fn delete(&self, tx: &mut Tx, id: &DraftId) -> Result<bool>;
 
-    /// What the audit log and refusals call a draft.
-    fn label(&self, name: &str) -> String {
-        self.domain().map_or_else(|| name.to_owned(), |domain| format!("{name} of {domain}"))
+    /// That there is no such draft.
+    fn missing(&self, id: &DraftId) -> Refusal {
+        Refusal::NotFound { what: "draft", name: id.label(self.domain()), hint: Self::MISSING_HINT }
     }
 }
 
-/// A draft as it is stored, or a new one over what is saved.
+/// A draft as it is stored, or a new one of the caller's over what is saved.
 ///
 /// # Errors
-/// A refusal for a bad name.
+/// A refusal where another's is meant and there is none.
 pub(super) async fn open<S: Subject>(
     db: &mut Connection,
     subject: &S,
-    name: &str,
+    id: &DraftId,
 ) -> Result<NamedDraft<S::Content>> {
-    check_name(name)?;
-    if let Some(stored) = subject.load(db, name).await? {
+    if let Some(stored) = subject.load(db, id).await? {
         return Ok(stored);
+    }
+    if id.is_anothers {
+        return Err(subject.missing(id).into());
     }
     let (base_version, content) = subject.saved();
     Ok(NamedDraft {
-        name: name.to_owned(),
+        owner: id.owner.clone(),
+        name: id.name.clone(),
         base_version,
         revision: 0,
         edited: Timestamp::UNIX_EPOCH,
@@ -140,13 +185,16 @@ pub(super) async fn store<S: Subject>(
 ///
 /// # Errors
 /// A refusal when there is none.
-pub(super) async fn discard<S: Subject>(mut tx: Tx, subject: &S, name: &str, caller: &Caller) -> Result<()> {
-    check_name(name)?;
-    let label = subject.label(name);
-    if !subject.delete(&mut tx, name).await? {
-        return Err(Refusal::NotFound { what: "draft", name: label, hint: S::MISSING_HINT }.into());
+pub(super) async fn discard<S: Subject>(
+    mut tx: Tx,
+    subject: &S,
+    id: &DraftId,
+    caller: &Caller,
+) -> Result<()> {
+    if !subject.delete(&mut tx, id).await? {
+        return Err(subject.missing(id).into());
     }
-    Ok(tx.commit(caller.audit_entry(S::DISCARD, label)).await?)
+    Ok(tx.commit(caller.audit_entry(S::DISCARD, id.label(subject.domain()))).await?)
 }
 
 /// Refuses what is no name of a draft.

@@ -22,11 +22,13 @@ impl SourceListService {
     /// Publishes the first policy and the root domain. The caller holds the turn of those who publish.
     pub(crate) async fn publish_first_policy(&self, now: Timestamp) -> Result<()> {
         let mut draft = TargetsDraft::first(self.publishing.first_root(Repository::Policy, now)?);
+        let audit_entry = Caller::server(now).audit_entry("repository.begin", Repository::Policy);
         let mut tx = self.db.begin().await?;
         let policy = first_policy(&self.fleet_url)?;
         let saved = PolicyRow {
             version: 1,
             saved: now,
+            saved_by: audit_entry.who.clone(),
             comment: "first start".to_owned(),
             document: PolicyDocument::of(&policy.to_draft()),
             vendor_root: None,
@@ -38,10 +40,9 @@ impl SourceListService {
         add_documents(&mut draft, Part::Typed, std::slice::from_ref(&root))?;
         policies::insert(&mut tx, &saved).await?;
         domains::put(&mut tx, &root).await?;
-        let first = saved_now(&root, &saved.comment, now);
+        let first = saved_now(&root, &saved.comment, &audit_entry);
         domain_settings::insert_version(&mut tx, &root.path, &first).await?;
         let staged = self.publishing.stage(Repository::Policy, draft, now)?;
-        let audit_entry = Caller::server(now).audit_entry("repository.begin", Repository::Policy);
         self.publishing.commit(tx, vec![staged], audit_entry).await
     }
 

@@ -73,6 +73,7 @@ impl SourceListService {
         let item = |saved: PolicyRow| HistoryItem {
             version: saved.version,
             saved: saved.saved,
+            saved_by: saved.saved_by,
             comment: saved.comment,
             mode: saved.document.mode,
             entries: u32::try_from(saved.document.entries.len()).unwrap_or(u32::MAX),
@@ -103,6 +104,7 @@ impl SourceListService {
         let saved = PolicyRow {
             version: current.saved.version + 1,
             saved: now,
+            saved_by: audit_entry.who.clone(),
             comment,
             // Which components are its own is stated when it is signed, and is no part of what was saved.
             document: PolicyDocument { own_components: Vec::new(), ..PolicyDocument::of(&next.to_draft()) },
@@ -185,7 +187,8 @@ pub(crate) fn read_saved(saved: PolicyRow) -> Result<Current> {
 }
 
 fn saved_view(saved: PolicyRow) -> SavedPolicy {
-    SavedPolicy { version: saved.version, saved: saved.saved, comment: saved.comment, policy: saved.document }
+    let PolicyRow { version, saved, saved_by, comment, document: policy, vendor_root: _ } = saved;
+    SavedPolicy { version, saved, saved_by, comment, policy }
 }
 
 /// Problems of a list as a refusal.
@@ -239,6 +242,7 @@ mod tests {
         let saved = PolicyRow {
             version: 7,
             saved: Timestamp::UNIX_EPOCH,
+            saved_by: String::new(),
             comment: String::new(),
             document,
             vendor_root: None,

@@ -9,7 +9,7 @@ use headwater_policy::{EditRefusal, Policy, PolicyDraft, Problem, SaveDecision, 
 use headwater_publisher::ChangeLock;
 use serde_json::json;
 
-use super::drafts::{self, Subject, check_comment};
+use super::drafts::{self, DraftId, Subject, check_comment};
 use super::policies::{Current, changes, invalid_list, read_saved, saved_version};
 use super::service::SourceListService;
 use crate::audit::Record;
@@ -33,10 +33,10 @@ impl SourceListService {
     ///
     /// # Errors
     /// A refusal for a bad name.
-    pub async fn draft_view(&self, name: &str) -> Result<DraftView> {
+    pub async fn draft_view(&self, id: &DraftId) -> Result<DraftView> {
         let mut db = self.db.connection().await?;
         let current = self.current_in(&mut db).await?;
-        let open = open_draft(&mut db, name, &current).await?;
+        let open = open_draft(&mut db, id, &current).await?;
         Ok(view(&open, &current, Vec::new()))
     }
 
@@ -63,7 +63,7 @@ impl SourceListService {
     /// Refusals for an edit that cannot be made (S2) and for a draft that somebody else edited.
     pub async fn edit_draft(
         &self,
-        name: &str,
+        id: &DraftId,
         edits: Vec<Edit>,
         expected_revision: Option<u64>,
         caller: &Caller,
@@ -78,9 +78,9 @@ impl SourceListService {
             .into());
         }
         let (_change, mut tx, current) = self.begin_policy().await?;
-        let mut open = open_draft(&mut tx, name, &current).await?;
+        let mut open = open_draft(&mut tx, id, &current).await?;
         drafts::expect_revision(&Drafted(&current), &open.stored, expected_revision)?;
-        let audit_entry = caller.audit_entry("draft.edit", name).after(json!({"edits": edits}));
+        let audit_entry = caller.audit_entry("draft.edit", id.label(None)).after(json!({"edits": edits}));
         for edit in edits {
             apply(&mut open.draft, edit)?;
         }
@@ -95,13 +95,13 @@ impl SourceListService {
     /// A refusal with everything wrong in the document, by entry.
     pub async fn import_draft(
         &self,
-        name: &str,
+        id: &DraftId,
         document: &PolicyDocument,
         expected_revision: Option<u64>,
         caller: &Caller,
     ) -> Result<DraftView> {
         let (_change, mut tx, current) = self.begin_policy().await?;
-        let mut open = open_draft(&mut tx, name, &current).await?;
+        let mut open = open_draft(&mut tx, id, &current).await?;
         drafts::expect_revision(&Drafted(&current), &open.stored, expected_revision)?;
         let imported = document.read().map_err(invalid_list)?;
         let notes = not_taken(&current.policy, &imported);
@@ -112,8 +112,9 @@ impl SourceListService {
         if !problems.is_empty() {
             return Err(invalid_list(problems));
         }
-        let audit_entry =
-            caller.audit_entry("draft.import", name).after(json!({"entries": open.draft.entries.len()}));
+        let audit_entry = caller
+            .audit_entry("draft.import", id.label(None))
+            .after(json!({"entries": open.draft.entries.len()}));
         store_draft(tx, open, &current, notes, audit_entry).await
     }
 
@@ -129,9 +130,9 @@ impl SourceListService {
     ///
     /// # Errors
     /// A refusal when there is none.
-    pub async fn discard_draft(&self, name: &str, caller: &Caller) -> Result<()> {
+    pub async fn discard_draft(&self, id: &DraftId, caller: &Caller) -> Result<()> {
         let (_change, tx, current) = self.begin_policy().await?;
-        drafts::discard(tx, &Drafted(&current), name, caller).await
+        drafts::discard(tx, &Drafted(&current), id, caller).await
     }
 
     /// Publishes a draft as one new signed version (S7).
@@ -140,15 +141,15 @@ impl SourceListService {
     /// Refusals for a list with errors in it, and when somebody saved since the draft began, with what changed.
     pub async fn save_draft(
         &self,
-        name: &str,
+        id: &DraftId,
         comment: Option<String>,
         over_version: Option<u64>,
         caller: &Caller,
     ) -> Result<SavedAnswer> {
         let comment = check_comment(comment)?;
-        let warnings = self.preview(name).await?.warnings;
+        let warnings = self.preview(id).await?.warnings;
         let (_change, mut tx, current) = self.begin_policy().await?;
-        let open = open_draft(&mut tx, name, &current).await?;
+        let open = open_draft(&mut tx, id, &current).await?;
         let next = open.draft.clone().into_policy().map_err(invalid_list)?;
         let base = base(&mut tx, &open.stored, &current, over_version).await?;
         let base_policy = base.as_ref().map(|base| &base.policy);
@@ -161,8 +162,8 @@ impl SourceListService {
             }
             .into()),
             SaveDecision::Unchanged => {
-                rows::delete_draft(&mut tx, name).await?;
-                tx.commit(caller.audit_entry("draft.discard", name)).await?;
+                Drafted(&current).delete(&mut tx, id).await?;
+                tx.commit(caller.audit_entry("draft.discard", id.label(None))).await?;
                 Ok(SavedAnswer {
                     version: current.saved.version,
                     unchanged: true,
@@ -171,9 +172,9 @@ impl SourceListService {
                 })
             }
             SaveDecision::Publish { changes: diff, .. } => {
-                rows::delete_draft(&mut tx, name).await?;
+                Drafted(&current).delete(&mut tx, id).await?;
                 let root = current.saved.vendor_root.clone();
-                let audit_entry = caller.audit_entry("sources.save", name);
+                let audit_entry = caller.audit_entry("sources.save", id.label(None));
                 let version = self.save_policy(tx, &current, &next, root, comment, audit_entry).await?;
                 Ok(SavedAnswer { version, unchanged: false, changes: changes(&diff), warnings })
             }
@@ -212,8 +213,8 @@ impl SourceListService {
 }
 
 /// A draft as it is stored, or a new one over the saved policy.
-pub(super) async fn open_draft(db: &mut Connection, name: &str, current: &Current) -> Result<Open> {
-    let stored = drafts::open(db, &Drafted(current), name).await?;
+pub(super) async fn open_draft(db: &mut Connection, id: &DraftId, current: &Current) -> Result<Open> {
+    let stored = drafts::open(db, &Drafted(current), id).await?;
     let draft = over(&current.policy, &stored.content)?;
     Ok(Open { stored, draft })
 }
@@ -274,9 +275,10 @@ impl Subject for Drafted<'_> {
     async fn load(
         &self,
         db: &mut Connection,
-        name: &str,
+        id: &DraftId,
     ) -> Result<Option<drafts::NamedDraft<PolicyDocument>>> {
-        Ok(db.draft(name).await?.map(of_row))
+        let (owner, name) = id.key();
+        Ok(db.draft(owner, name).await?.map(of_row))
     }
 
     async fn count(db: &mut Connection) -> Result<u64> {
@@ -284,19 +286,20 @@ impl Subject for Drafted<'_> {
     }
 
     async fn put(&self, tx: &mut Tx, draft: &drafts::NamedDraft<PolicyDocument>) -> Result<()> {
-        let drafts::NamedDraft { name, base_version, revision, edited, content } = draft.clone();
-        let row = StoredDraft { name, base_version, revision, edited, document: content };
+        let drafts::NamedDraft { owner, name, base_version, revision, edited, content } = draft.clone();
+        let row = StoredDraft { owner, name, base_version, revision, edited, document: content };
         Ok(rows::put_draft(tx, &row).await?)
     }
 
-    async fn delete(&self, tx: &mut Tx, name: &str) -> Result<bool> {
-        Ok(rows::delete_draft(tx, name).await?)
+    async fn delete(&self, tx: &mut Tx, id: &DraftId) -> Result<bool> {
+        let (owner, name) = id.key();
+        Ok(rows::delete_draft(tx, owner, name).await?)
     }
 }
 
 fn of_row(row: StoredDraft) -> drafts::NamedDraft<PolicyDocument> {
-    let StoredDraft { name, base_version, revision, edited, document } = row;
-    drafts::NamedDraft { name, base_version, revision, edited, content: document }
+    let StoredDraft { owner, name, base_version, revision, edited, document } = row;
+    drafts::NamedDraft { owner, name, base_version, revision, edited, content: document }
 }
 
 /// The mode, options and entries of a document over everything else of a policy.
@@ -361,6 +364,8 @@ fn not_taken(current: &Policy, imported: &PolicyDraft) -> Vec<String> {
 
 fn view(open: &Open, current: &Current, notes: Vec<String>) -> DraftView {
     DraftView {
+        owner: open.stored.owner.key.clone(),
+        owner_name: open.stored.owner.name.clone(),
         name: open.stored.name.clone(),
         base_version: open.stored.base_version,
         saved_version: current.saved.version,

@@ -12,6 +12,7 @@ use headwater_policy::{
     explain_address, parse_address,
 };
 
+use super::drafts::DraftId;
 use super::policies::{changes, invalid_list, read_saved, saved_version};
 use super::policy_drafts::open_draft;
 use super::service::SourceListService;
@@ -25,9 +26,9 @@ impl SourceListService {
     ///
     /// # Errors
     /// Only for a bad name, or when the database fails: what is wrong with the draft is part of the answer.
-    pub async fn preview(&self, name: &str) -> Result<PreviewAnswer> {
+    pub async fn preview(&self, draft: &DraftId) -> Result<PreviewAnswer> {
         let current = self.current().await?;
-        let open = open_draft(&mut self.db.connection().await?, name, &current).await?;
+        let open = open_draft(&mut self.db.connection().await?, draft, &current).await?;
         let clients = self.planning_clients().await?;
         let known = clients.len() as u64;
         let next = match open.draft.into_policy() {
@@ -79,7 +80,7 @@ impl SourceListService {
     ///
     /// # Errors
     /// Refusals for versions that are not there, and a draft that has errors in it.
-    pub async fn diff(&self, from: u64, to: Option<u64>, draft: Option<&str>) -> Result<Vec<ChangeView>> {
+    pub async fn diff(&self, from: u64, to: Option<u64>, draft: Option<&DraftId>) -> Result<Vec<ChangeView>> {
         let mut db = self.db.connection().await?;
         let before = read_saved(saved_version(&mut db, from).await?)?.policy;
         let after = match (to, draft) {
@@ -87,9 +88,9 @@ impl SourceListService {
                 return Err(Refusal::invalid("to and draft exclude each other; give one of them").into());
             }
             (Some(to), None) => read_saved(saved_version(&mut db, to).await?)?.policy,
-            (None, Some(name)) => {
+            (None, Some(draft)) => {
                 let current = self.current_in(&mut db).await?;
-                open_draft(&mut db, name, &current).await?.draft.into_policy().map_err(invalid_list)?
+                open_draft(&mut db, draft, &current).await?.draft.into_policy().map_err(invalid_list)?
             }
             (None, None) => self.current_in(&mut db).await?.policy,
         };
@@ -104,13 +105,13 @@ impl SourceListService {
         &self,
         client: Option<&str>,
         addresses: Option<&str>,
-        draft: Option<&str>,
+        draft: Option<&DraftId>,
     ) -> Result<Explained> {
         let current = self.current().await?;
         let (policy, policy_version) = match draft {
             None => (current.policy, current.saved.version),
-            Some(name) => {
-                let open = open_draft(&mut self.db.connection().await?, name, &current).await?;
+            Some(draft) => {
+                let open = open_draft(&mut self.db.connection().await?, draft, &current).await?;
                 (open.draft.into_policy().map_err(invalid_list)?, open.stored.base_version)
             }
         };

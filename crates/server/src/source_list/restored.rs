@@ -35,6 +35,7 @@ impl SourceListService {
         let saved = PolicyRow {
             version: current.version + step,
             saved: now,
+            saved_by: audit_entry.who.clone(),
             comment: format!("restored from a backup of {made:.0}"),
             ..current
         };

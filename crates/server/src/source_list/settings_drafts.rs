@@ -13,7 +13,7 @@ use headwater_publisher::ChangeLock;
 use super::domain_documents::{audit_value, no_domain, parse_domain};
 use super::domain_settings::{apply, changes, changes_between, check, explicit};
 use super::domains::Changed;
-use super::drafts::{self, NamedDraft, Subject, check_comment};
+use super::drafts::{self, DraftId, NamedDraft, Subject, check_comment};
 use super::service::SourceListService;
 use super::withheld::{changes_without_values, without_values};
 use crate::audit::Record;
@@ -28,7 +28,7 @@ use crate::request::page;
 /// What is to be saved, and from where it began.
 struct Saving {
     /// The draft that it removes; `None` if it is one step beside all drafts.
-    draft: Option<String>,
+    draft: Option<DraftId>,
     base_version: u64,
     set: DomainSettings,
     comment: String,
@@ -44,12 +44,12 @@ impl SourceListService {
     pub async fn settings_draft(
         &self,
         path: &str,
-        name: &str,
+        id: &DraftId,
         reader: AdministratorRole,
     ) -> Result<SettingsDraft> {
         let mut db = self.db.connection().await?;
         let row = domain_row(&mut db, path).await?;
-        let draft = drafts::open(&mut db, &Drafted(&row), name).await?;
+        let draft = drafts::open(&mut db, &Drafted(&row), id).await?;
         drop(db);
         self.seen_draft(draft, &row, reader).await
     }
@@ -74,17 +74,17 @@ impl SourceListService {
     pub async fn edit_settings_draft(
         &self,
         path: &str,
-        name: &str,
+        id: &DraftId,
         edit: SettingsEdit,
         expected_revision: Option<u64>,
         caller: &Caller,
     ) -> Result<SettingsDraft> {
         let (_change, mut tx, row) = self.begin_settings(path).await?;
-        let mut draft = drafts::open(&mut tx, &Drafted(&row), name).await?;
+        let mut draft = drafts::open(&mut tx, &Drafted(&row), id).await?;
         drafts::expect_revision(&Drafted(&row), &draft, expected_revision)?;
         let before = audit_value(draft.base_version, &draft.content);
         draft.content = apply(&draft.content, edit)?;
-        let audit_entry = caller.audit_entry("settings_draft.edit", Drafted(&row).label(name));
+        let audit_entry = caller.audit_entry("settings_draft.edit", id.label(Some(&row.path)));
         let audit_entry = audit_entry.before(before).after(audit_value(draft.base_version, &draft.content));
         let draft = drafts::store(tx, &Drafted(&row), draft, audit_entry).await?;
         Ok(view(draft, &row))
@@ -94,9 +94,9 @@ impl SourceListService {
     ///
     /// # Errors
     /// A refusal when there is none.
-    pub async fn discard_settings_draft(&self, path: &str, name: &str, caller: &Caller) -> Result<()> {
+    pub async fn discard_settings_draft(&self, path: &str, id: &DraftId, caller: &Caller) -> Result<()> {
         let (_change, tx, row) = self.begin_settings(path).await?;
-        drafts::discard(tx, &Drafted(&row), name, caller).await
+        drafts::discard(tx, &Drafted(&row), id, caller).await
     }
 
     /// Saves a draft as one new version, and publishes what clients get by it (S7).
@@ -106,21 +106,21 @@ impl SourceListService {
     pub async fn save_settings_draft(
         &self,
         path: &str,
-        name: &str,
+        id: &DraftId,
         request: SaveRequest,
         caller: &Caller,
     ) -> Result<SettingsSaved> {
         let comment = check_comment(request.comment)?;
         let (_change, mut tx, row) = self.begin_settings(path).await?;
-        let draft = drafts::open(&mut tx, &Drafted(&row), name).await?;
+        let draft = drafts::open(&mut tx, &Drafted(&row), id).await?;
         let seen = request.over_version.filter(|version| *version == row.saved_version);
         let base_version = seen.unwrap_or(draft.base_version);
         let saving = Saving {
-            draft: Some(draft.name),
+            draft: Some(id.clone()),
             base_version,
             set: draft.content,
             comment,
-            audit_entry: caller.audit_entry("settings.save", path),
+            audit_entry: caller.audit_entry("settings.save", id.label(Some(&row.path))),
         };
         self.save_settings(tx, &row, saving).await
     }
@@ -186,6 +186,7 @@ impl SourceListService {
         let item = |line: VersionLine| SettingsHistoryItem {
             version: line.version,
             saved: line.saved,
+            saved_by: line.saved_by,
             comment: line.comment,
             items: line.items,
         };
@@ -204,13 +205,14 @@ impl SourceListService {
     ) -> Result<SavedSettings> {
         let mut db = self.db.connection().await?;
         let row = domain_row(&mut db, path).await?;
-        let StoredVersion { version, saved, comment, set } = settings_version(&mut db, &row, version).await?;
+        let StoredVersion { version, saved, saved_by, comment, set } =
+            settings_version(&mut db, &row, version).await?;
         drop(db);
         let set = match self.withholds(reader, &row.path, &[&set]).await? {
             true => without_values(set),
             false => set,
         };
-        Ok(SavedSettings { domain: row.path, version, saved, comment, set })
+        Ok(SavedSettings { domain: row.path, version, saved, saved_by, comment, set })
     }
 
     /// What changed from one saved version of a domain to another, to the current one, or to a draft.
@@ -222,7 +224,7 @@ impl SourceListService {
         path: &str,
         from: u64,
         to: Option<u64>,
-        draft: Option<&str>,
+        draft: Option<&DraftId>,
         reader: AdministratorRole,
     ) -> Result<Vec<SettingChangeView>> {
         let mut db = self.db.connection().await?;
@@ -233,7 +235,7 @@ impl SourceListService {
                 return Err(Refusal::invalid("to and draft exclude each other; give one of them").into());
             }
             (Some(to), None) => settings_version(&mut db, &row, to).await?.set,
-            (None, Some(name)) => drafts::open(&mut db, &Drafted(&row), name).await?.content,
+            (None, Some(id)) => drafts::open(&mut db, &Drafted(&row), id).await?.content,
             (None, None) => row.set,
         };
         drop(db);
@@ -267,7 +269,7 @@ impl SourceListService {
                 SaveDecision::Outdated { base, current, changes: since } => {
                     let refusal = Refusal::SettingsOutdated {
                         domain: row.path.clone(),
-                        draft,
+                        draft: draft.map(|id| id.key().1.to_owned()),
                         base_version: base,
                         saved_version: current,
                         changes: since.map(changes).unwrap_or_default(),
@@ -277,8 +279,8 @@ impl SourceListService {
                 SaveDecision::Unchanged => (row.saved_version, Vec::new()),
                 SaveDecision::Publish { version, changes } => (version, changes),
             };
-        if let Some(name) = &draft {
-            rows::delete_draft(&mut tx, &row.path, name).await?;
+        if let Some(id) = &draft {
+            Drafted(row).delete(&mut tx, id).await?;
         }
         let before = tx.domains().await?;
         let mut after = before.clone();
@@ -354,8 +356,9 @@ impl Subject for Drafted<'_> {
         Some(&self.0.path)
     }
 
-    async fn load(&self, db: &mut Connection, name: &str) -> Result<Option<NamedDraft<DomainSettings>>> {
-        Ok(db.settings_draft(&self.0.path, name).await?.map(of_row))
+    async fn load(&self, db: &mut Connection, id: &DraftId) -> Result<Option<NamedDraft<DomainSettings>>> {
+        let (owner, name) = id.key();
+        Ok(db.settings_draft(&self.0.path, owner, name).await?.map(of_row))
     }
 
     async fn count(db: &mut Connection) -> Result<u64> {
@@ -363,20 +366,21 @@ impl Subject for Drafted<'_> {
     }
 
     async fn put(&self, tx: &mut Tx, draft: &NamedDraft<DomainSettings>) -> Result<()> {
-        let NamedDraft { name, base_version, revision, edited, content } = draft.clone();
+        let NamedDraft { owner, name, base_version, revision, edited, content } = draft.clone();
         let path = self.0.path.clone();
-        let row = StoredSettingsDraft { path, name, base_version, revision, edited, set: content };
+        let row = StoredSettingsDraft { path, owner, name, base_version, revision, edited, set: content };
         Ok(rows::put_draft(tx, &row).await?)
     }
 
-    async fn delete(&self, tx: &mut Tx, name: &str) -> Result<bool> {
-        Ok(rows::delete_draft(tx, &self.0.path, name).await?)
+    async fn delete(&self, tx: &mut Tx, id: &DraftId) -> Result<bool> {
+        let (owner, name) = id.key();
+        Ok(rows::delete_draft(tx, &self.0.path, owner, name).await?)
     }
 }
 
 fn of_row(row: StoredSettingsDraft) -> NamedDraft<DomainSettings> {
-    let StoredSettingsDraft { path: _, name, base_version, revision, edited, set } = row;
-    NamedDraft { name, base_version, revision, edited, content: set }
+    let StoredSettingsDraft { path: _, owner, name, base_version, revision, edited, set } = row;
+    NamedDraft { owner, name, base_version, revision, edited, content: set }
 }
 
 fn view(draft: NamedDraft<DomainSettings>, row: &DomainRow) -> SettingsDraft {
@@ -384,6 +388,8 @@ fn view(draft: NamedDraft<DomainSettings>, row: &DomainRow) -> SettingsDraft {
         changes: changes_between(&row.set, &draft.content),
         edited: draft.last_edited(),
         domain: row.path.clone(),
+        owner: draft.owner.key,
+        owner_name: draft.owner.name,
         name: draft.name,
         base_version: draft.base_version,
         saved_version: row.saved_version,

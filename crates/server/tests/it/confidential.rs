@@ -184,11 +184,11 @@ async fn viewers_see_what_is_set_in_a_confidential_domain_and_not_to_what() {
         "domains",
         "domains/root%2Fparis",
         "domains/root%2Fparis/diff?from=1",
-        "domains/root%2Fparis/diff?from=1&draft=mine",
+        "domains/root%2Fparis/diff?from=1&draft=mine&owner=local%2Fharness",
         "domains/root%2Fparis/drafts",
-        "domains/root%2Fparis/drafts/mine",
-        "domains/root%2Foslo/drafts/mine",
-        "domains/root%2Foslo/diff?from=1&draft=mine",
+        "domains/root%2Fparis/drafts/mine?owner=local%2Fharness",
+        "domains/root%2Foslo/drafts/mine?owner=local%2Fharness",
+        "domains/root%2Foslo/diff?from=1&draft=mine&owner=local%2Fharness",
         &then,
     ];
     let see = async |path: &str| {

@@ -53,7 +53,13 @@ async fn edits_gather_until_save_and_no_client_sees_any_of_it() {
     assert_eq!(texts(&draft["changes"]), changes);
     assert_eq!(signed(&server, "root/paris").await, before);
     let view = server.get(PARIS).await;
-    assert_eq!((&view["settings"], &view["drafts"]), (&json!({}), &json!(["default"])));
+    assert_eq!(
+        (&view["settings"], &view["drafts"]),
+        (
+            &json!({}),
+            &json!([{"owner": "local/harness", "owner_name": "local (token harness)", "name": "default"}])
+        )
+    );
     // It outlives the server.
     let server = server.restart().await;
     let after = server.get(&at("root/paris", "/drafts/default")).await;

@@ -12,6 +12,7 @@ mod console_tls;
 mod deltas;
 mod domain_drafts;
 mod domains;
+mod draft_owners;
 mod endpoint;
 mod fleet;
 mod fleet_ca;

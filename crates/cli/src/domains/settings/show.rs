@@ -1,8 +1,8 @@
 //! The settings of domains and their drafts as text.
 
 use headwater_api::v1::{
-    DomainView, SavedSettings, SettingChangeView, SettingsDraft, SettingsDraftsAnswer, SettingsHistoryAnswer,
-    SettingsSaved,
+    DomainView, DraftLine, SavedSettings, SettingChangeView, SettingsDraft, SettingsDraftsAnswer,
+    SettingsHistoryAnswer, SettingsSaved,
 };
 
 use crate::terminal::output::{counted, one_line, table, time};
@@ -39,11 +39,17 @@ pub fn domain(domain: &DomainView) -> String {
         [] => String::new(),
         drafts => format!(
             "\n\nnot saved yet: draft {}; `headwater domains settings diff {}` shows what it changes",
-            drafts.join(", "),
+            draft_names(drafts),
             domain.path
         ),
     };
     format!("{heading}\n{}{drafts}", table(&["setting", "value", "where"], rows, "no settings"))
+}
+
+/// Drafts with their owners.
+pub fn draft_names(drafts: &[DraftLine]) -> String {
+    let named = drafts.iter().map(|draft| format!("{} of {}", draft.name, draft.owner));
+    named.collect::<Vec<_>>().join(", ")
 }
 
 /// A file as a table shows it. One that the server hides from the reader has no length.
@@ -62,10 +68,11 @@ pub fn saved(saved: &SavedSettings) -> String {
     let files = saved.set.files.iter().map(|(name, text)| vec![format!("file {name}"), file(text)]);
     let rows = typed.chain(values).chain(files).collect();
     format!(
-        "{}, settings version {} of {}{}\n{}",
+        "{}, settings version {} of {} by {}{}\n{}",
         saved.domain,
         saved.version,
         time(saved.saved),
+        saved.saved_by,
         one_line(&comment),
         table(&["setting", "value"], rows, "nothing was set: everything came from above")
     )
@@ -73,11 +80,11 @@ pub fn saved(saved: &SavedSettings) -> String {
 
 /// A draft, and how it relates to the saved version.
 pub fn draft(draft: &SettingsDraft) -> String {
-    let SettingsDraft { domain, name, base_version, saved_version, .. } = draft;
+    let SettingsDraft { domain, name, owner_name, base_version, saved_version, .. } = draft;
     let heading = match base_version == saved_version {
-        true => format!("{domain}: draft {name} of version {base_version}, not saved yet"),
+        true => format!("{domain}: draft {name} of {owner_name}, from version {base_version}, not saved yet"),
         false => format!(
-            "{domain}: draft {name} of version {base_version}, not saved yet; version {saved_version} was saved \
+            "{domain}: draft {name} of {owner_name}, from version {base_version}, not saved yet; version {saved_version} was saved \
              meanwhile"
         ),
     };
@@ -114,6 +121,7 @@ pub fn published(saved: &SettingsSaved) -> String {
 pub fn drafts(answer: &SettingsDraftsAnswer) -> String {
     let rows = answer.items.iter().map(|draft| {
         vec![
+            draft.owner.clone(),
             draft.name.clone(),
             draft.base_version.to_string(),
             draft.revision.to_string(),
@@ -122,7 +130,7 @@ pub fn drafts(answer: &SettingsDraftsAnswer) -> String {
         ]
     });
     table(
-        &["draft", "of version", "edits", "changes", "edited"],
+        &["owner", "draft", "of version", "edits", "changes", "edited"],
         rows.collect(),
         "no drafts: nothing is unsaved",
     )
@@ -131,9 +139,15 @@ pub fn drafts(answer: &SettingsDraftsAnswer) -> String {
 /// The saved versions.
 pub fn history(answer: &SettingsHistoryAnswer) -> String {
     let rows = answer.items.iter().map(|item| {
-        vec![item.version.to_string(), time(item.saved), item.items.to_string(), item.comment.clone()]
+        vec![
+            item.version.to_string(),
+            time(item.saved),
+            item.saved_by.clone(),
+            item.items.to_string(),
+            item.comment.clone(),
+        ]
     });
-    table(&["version", "saved", "set here", "comment"], rows.collect(), "nothing has been saved yet")
+    table(&["version", "saved", "by", "set here", "comment"], rows.collect(), "nothing has been saved yet")
 }
 
 #[cfg(test)]
@@ -150,6 +164,7 @@ mod tests {
             domain: "root".to_owned(),
             version: 1,
             saved: jiff::Timestamp::UNIX_EPOCH,
+            saved_by: "ann".to_owned(),
             comment: String::new(),
             set: DomainSettings { files, ..DomainSettings::default() },
         };
