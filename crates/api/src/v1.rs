@@ -115,8 +115,9 @@ pub use domain_settings::{
 };
 pub use domains::{DomainRequest, DomainView, DomainsAnswer, DraftLine};
 pub use identity::{
-    EnrolBundleRequest, IdentityView, ReEnrolAnswer, ReEnrolRefused, ReEnrolRequest, ReportGap, RevokedView,
-    TokenView, TokensAnswer, UnknownClientView, UnknownClientsAnswer,
+    EnrolBundleRequest, IdentityView, OpenSourceView, ReEnrolAnswer, ReEnrolRefused, ReEnrolRequest,
+    RemovedClientAnswer, ReportGap, RevokedView, StillReadable, TokenView, TokensAnswer, UnknownClientView,
+    UnknownClientsAnswer,
 };
 pub use keys::{
     BackupRequest, CaRotated, KeyRotated, KeysView, ReplacementReason, RepositoryKeysView, RetiredKey,

@@ -7,9 +7,10 @@ pub use self::list::counts_text;
 
 use clap::{Args, Subcommand, ValueHint};
 use headwater_api::report::{Attempt, AttemptResult, Reason, Report};
-use headwater_api::v1::{ClientDayView, ClientView, ClientsAnswer, MoveRequest, ReportsAnswer};
+use headwater_api::v1::{
+    ClientDayView, ClientView, ClientsAnswer, MoveRequest, RemovedClientAnswer, ReportsAnswer,
+};
 use reqwest::Method;
-use serde_json::json;
 
 use crate::api_client::{ApiClient, ServerLocation, segment};
 use crate::completions::candidates;
@@ -118,8 +119,11 @@ pub async fn run(arguments: ClientsArguments, output: Output) -> Result<Exit, Fa
             output.result(&moved, |moved| list::table_of(&moved.items, None));
         }
         Command::Remove { id } => {
-            let (): () = api.ask(Method::DELETE, &format!("/api/v1/clients/{}", segment(&id))).await?;
-            output.result(&json!({"removed": id}), |_| format!("removed {id}"));
+            let removed: RemovedClientAnswer =
+                api.ask(Method::DELETE, &format!("/api/v1/clients/{}", segment(&id))).await?;
+            output.result(&removed, |removed| {
+                format!("removed {id}{}", enrolment::still_readable(&removed.readable))
+            });
         }
         Command::EnrolBundle(wanted) => enrolment::enrol_bundle(&api, wanted, output).await?,
         Command::Tokens => enrolment::tokens(&api, output).await?,

@@ -27,6 +27,9 @@ pub const UPLOAD_CHUNK_BYTES: usize = 256 * 1024;
 /// Chunks of an upload that may wait for the network: bounds the memory of packing.
 pub const UPLOAD_CHUNKS_WAITING_MAX: usize = 4;
 
+/// Changes of a source list that a preview shows: the warnings after them must stay visible.
+pub const CHANGES_SHOWN_MAX: usize = 20;
+
 /// Warnings of one kind that are shown: a full list has thousands, and other kinds must stay visible.
 pub const FINDINGS_ALIKE_MAX: usize = 10;
 

@@ -12,7 +12,7 @@ pub mod show;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
-use headwater_api::v1::{DraftsAnswer, HistoryAnswer, SaveRequest};
+use headwater_api::v1::{DraftsAnswer, HistoryAnswer, RestoreRequest, SaveRequest};
 use reqwest::Method;
 use serde_json::json;
 
@@ -151,7 +151,8 @@ enum Command {
         #[arg(value_hint = ValueHint::Other)]
         to: Option<u64>,
     },
-    /// Publish an earlier version's mode, options and entries as a new version
+    /// Show what restoring an earlier version would do; with --over-version, publish its mode, options and entries as a new
+    /// version
     Restore {
         /// The saved version
         #[arg(value_hint = ValueHint::Other)]
@@ -159,6 +160,9 @@ enum Command {
         /// The reason, for the history
         #[arg(long, value_hint = ValueHint::Other)]
         comment: Option<String>,
+        /// Publish it over this version, the published one: the preview names it
+        #[arg(long, value_name = "VERSION", value_hint = ValueHint::Other)]
+        over_version: Option<u64>,
     },
     /// Explain a client's plans: its sources in order with the reasons, and every entry that does not apply
     Explain {
@@ -235,7 +239,12 @@ pub async fn run(arguments: SourcesArguments, output: Output) -> Result<Exit, Fa
             output.result(&history, show::history);
         }
         Command::Diff { from, to } => draft_client.diff(from, to).await?,
-        Command::Restore { version, comment } => draft_client.restore(version, comment).await?,
+        Command::Restore { version, over_version: None, .. } => {
+            return draft_client.preview_restored(version).await;
+        }
+        Command::Restore { version, comment, over_version: Some(expected_version) } => {
+            draft_client.restore(RestoreRequest { version, expected_version, comment }).await?;
+        }
         Command::Explain { subject, saved } => draft_client.explain(&subject.query(), saved).await?,
     }
     Ok(Exit::Done)

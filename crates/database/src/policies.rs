@@ -186,7 +186,7 @@ pub async fn delete_draft(tx: &mut Tx, owner: &str, name: &str) -> Result<bool> 
 }
 
 /// Keeps the drafts of an administrator who was removed, and those of the tokens that go too (`NAME/…`), of the source list and
-/// of domains, under an owner that nobody becomes: whoever gets the name later does not own them.
+/// of domains, under an owner that nobody becomes: the next administrator of that name does not own them.
 pub async fn keep_drafts_of_removed(tx: &mut Tx, administrator: &str, removed: Timestamp) -> Result<()> {
     for statement in [
         "UPDATE drafts SET owner = $2 || owner, owner_name = owner_name || ' (removed)' \

@@ -113,7 +113,7 @@ pub async fn proven(db: &mut Connection) -> Result<Vec<Proven>> {
     Ok(rows.fetch_all(db.sql()).await?.into_iter().map(each).collect())
 }
 
-/// All unknown clients, the newest request first.
+/// All unknown clients, once for each key that they showed, the newest request first.
 pub async fn all(db: &mut Connection) -> Result<Vec<UnknownClientView>> {
     let rows = sqlx::query("SELECT * FROM unknown_clients ORDER BY last_seen DESC, client")
         .fetch_all(db.sql())
@@ -127,6 +127,7 @@ pub async fn all(db: &mut Connection) -> Result<Vec<UnknownClientView>> {
             proven: !row.get::<String, _>("public_key").is_empty(),
             address: row.get("address"),
             count: count(row.get("count")),
+            other_keys: Vec::new(),
             first_seen: time(row.get("first_seen")),
             last_seen: time(row.get("last_seen")),
         })

@@ -27,6 +27,8 @@ mod sequence;
 mod service;
 mod settings;
 mod statements;
+mod still_readable;
+mod unknown_once;
 mod unknown_requests;
 mod update_agents;
 

@@ -91,6 +91,41 @@ pub struct RevokedView {
     pub revoked: Timestamp,
     /// When its certificate would have expired. The signed policy names it until then.
     pub until: Timestamp,
+    /// Where it goes on reading what is signed and not sealed.
+    pub readable: StillReadable,
+}
+
+/// A client was removed from the registry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RemovedClientAnswer {
+    /// Its id.
+    pub client: String,
+    /// Where it goes on reading what is signed and not sealed.
+    pub readable: StillReadable,
+}
+
+/// Where a client without a valid certificate reads signed content that is not sealed: components, programs, and settings of
+/// domains that are not confidential.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StillReadable {
+    /// URLs of the source list that are not this server: nobody there asks for a certificate.
+    pub sources: Vec<OpenSourceView>,
+    /// Server and update agents serve components to those who show no certificate.
+    pub anonymous_components: bool,
+}
+
+/// A URL of the source list that asks for no certificate of the fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct OpenSourceView {
+    /// The URL.
+    pub url: String,
+    /// The entries that name it, from 1.
+    pub entries: Vec<u32>,
+    /// One of them selects the client. It reaches the others, too, if it tries.
+    pub selects: bool,
 }
 
 /// Re-enrol clients that the server does not know, because they enrolled after the backup from which it was
@@ -160,6 +195,9 @@ pub struct UnknownClientView {
     pub address: String,
     /// Number of requests.
     pub count: u64,
+    /// Other keys that were shown under this id; `key` is one that was proven, or the newest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_keys: Vec<String>,
     /// When it first did.
     pub first_seen: Timestamp,
     /// When it last did.

@@ -242,8 +242,9 @@ pub struct PreviewAnswer {
     pub warnings: Vec<Finding>,
     /// Clients known to the server.
     pub clients_known: u64,
-    /// Clients whose plan changes for at least one class.
-    pub plans_changed: u64,
+    /// Clients whose plan changes for at least one class. Absent if there are errors: no plans were computed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plans_changed: Option<u64>,
 }
 
 /// One finding of a preview.

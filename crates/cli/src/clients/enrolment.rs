@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use clap::{Args, ValueHint};
 use headwater_api::bundle::EnrolBundle;
 use headwater_api::v1::{
-    ClientView, EnrolBundleRequest, IdentityView, ReEnrolAnswer, ReEnrolRequest, RevokedView, TokensAnswer,
-    UnknownClientsAnswer,
+    ClientView, EnrolBundleRequest, IdentityView, ReEnrolAnswer, ReEnrolRequest, RevokedView, StillReadable,
+    TokensAnswer, UnknownClientsAnswer,
 };
 use reqwest::Method;
 use serde_json::json;
 
 use crate::api_client::{ApiClient, is_loopback, segment};
 use crate::completions::candidates;
+use crate::limits::FINDINGS_ALIKE_MAX;
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::{Output, one_line, table, time};
 use crate::terminal::private::PrivateFile;
@@ -141,9 +142,10 @@ pub async fn revoke(api: &ApiClient, id: &str, output: Output) -> Result<(), Fai
     let revoked: RevokedView = api.ask(Method::POST, &path).await?;
     output.result(&revoked, |revoked| {
         format!(
-            "revoked {}: the server rejects it from now on, update agents once they have the policy that was just signed\nkey  {}",
+            "revoked {}: the server rejects it from now on, update agents once they have the policy that was just signed\nkey  {}{}",
             one_line(&revoked.client),
-            revoked.key
+            revoked.key,
+            still_readable(&revoked.readable)
         )
     });
     if !output.is_json() {
@@ -155,6 +157,31 @@ pub async fn revoke(api: &ApiClient, id: &str, output: Output) -> Result<(), Fai
     Ok(())
 }
 
+/// Where a client without a certificate goes on reading; empty if nowhere.
+pub fn still_readable(readable: &StillReadable) -> String {
+    let mut lines = Vec::new();
+    for open in readable.sources.iter().take(FINDINGS_ALIKE_MAX) {
+        let entries: Vec<String> = open.entries.iter().map(u32::to_string).collect();
+        let word = if entries.len() == 1 { "entry" } else { "entries" };
+        let selects = if open.selects { ", which selects it" } else { "" };
+        lines.push(format!("  {} ({word} {}{selects})", open.url, entries.join(", ")));
+    }
+    if let more @ 1.. = readable.sources.len().saturating_sub(FINDINGS_ALIKE_MAX) {
+        lines.push(format!("  and {more} more; --json lists all"));
+    }
+    if readable.anonymous_components {
+        lines.push("  the server and update agents: components (anonymous_components is on)".to_owned());
+    }
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\nit can still read what is signed and not sealed at sources that ask for no certificate; restrict access to them \
+         there:\n{}",
+        lines.join("\n")
+    )
+}
+
 /// Lists the clients that contacted the server and are unknown to it.
 pub async fn unknown_clients(api: &ApiClient, output: Output) -> Result<(), Failure> {
     let unknown_clients: UnknownClientsAnswer = api.get("/api/v1/unknown-clients").await?;
@@ -163,7 +190,11 @@ pub async fn unknown_clients(api: &ApiClient, output: Output) -> Result<(), Fail
             let key: String = unknown_client.key.chars().take(16).collect();
             vec![
                 unknown_client.client.clone(),
-                if key.is_empty() { "-".to_owned() } else { key },
+                match (key.is_empty(), unknown_client.other_keys.len()) {
+                    (true, _) => "-".to_owned(),
+                    (false, 0) => key,
+                    (false, more) => format!("{key} and {more} more"),
+                },
                 reason(&unknown_client.reason).to_owned(),
                 if unknown_client.proven { "proven" } else { "-" }.to_owned(),
                 unknown_client.address.clone(),
@@ -274,5 +305,31 @@ fn reason(word: &str) -> &str {
         "bad_proof" => "its certificate is not one that this fleet issued to it",
         "bad_statement" => "it sent a statement that its key did not sign",
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headwater_api::v1::OpenSourceView;
+
+    use super::*;
+
+    #[test]
+    fn where_a_revoked_client_goes_on_reading_is_named_up_to_a_limit() {
+        let text = |count: usize, anonymous_components: bool| {
+            let open = |n: usize| OpenSourceView {
+                url: format!("http://m{n}.example"),
+                entries: vec![2, 5][..1 + n % 2].to_vec(),
+                selects: n == 1,
+            };
+            still_readable(&StillReadable { sources: (0..count).map(open).collect(), anonymous_components })
+        };
+        assert_eq!(text(0, false), "");
+        assert!(text(0, true).contains("anonymous_components"));
+        let most = text(FINDINGS_ALIKE_MAX, false);
+        assert!(most.contains("http://m0.example (entry 2)"), "{most}");
+        assert!(most.contains("http://m1.example (entries 2, 5, which selects it)"), "{most}");
+        assert!(!most.contains("more"), "{most}");
+        assert!(text(FINDINGS_ALIKE_MAX + 1, false).contains("and 1 more; --json"));
     }
 }

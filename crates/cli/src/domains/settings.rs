@@ -95,7 +95,7 @@ enum Command {
         /// A saved version [default: the draft]
         to: Option<u64>,
     },
-    /// Publish what an earlier version set as a new version
+    /// Show what restoring an earlier version would change; with --over-version, publish it as a new version
     Restore {
         /// The path of the domain
         #[arg(value_hint = ValueHint::Other, add = candidates::domains())]
@@ -105,6 +105,9 @@ enum Command {
         /// The reason, for the history
         #[arg(long, value_hint = ValueHint::Other)]
         comment: Option<String>,
+        /// Publish it over this version, the published one: the preview names it
+        #[arg(long, value_name = "VERSION", value_hint = ValueHint::Other)]
+        over_version: Option<u64>,
     },
 }
 
@@ -204,8 +207,10 @@ pub async fn run(arguments: SettingsArguments, api: ApiClient, output: Output) -
             output.result(&history, show::history);
         }
         Command::Diff { path, from, to } => draft_client.diff(&path, from, to).await?,
-        Command::Restore { path, version, comment } => {
-            let expected_version = draft_client.domain(&path).await?.saved_version;
+        Command::Restore { path, version, over_version: None, .. } => {
+            draft_client.preview_restored(&path, version).await?;
+        }
+        Command::Restore { path, version, comment, over_version: Some(expected_version) } => {
             let request = RestoreRequest { version, expected_version, comment };
             let address = format!("{}/restore", address(&path));
             let saved: SettingsSaved = draft_client.api.call(Method::POST, &address, &request).await?;
@@ -257,6 +262,19 @@ impl SettingsDraftClient {
             self.output.note(&format!(
                 "{path} has unsaved drafts without this change: {drafts}; saving one of them reports what changed \
                  since"
+            ));
+        }
+        Ok(())
+    }
+
+    async fn preview_restored(&self, path: &str, version: u64) -> Result<(), Failure> {
+        let saved = self.domain(path).await?.saved_version;
+        let changes = format!("{}/diff?from={saved}&to={version}", address(path));
+        let answer: SettingsDiffAnswer = self.api.get(&changes).await?;
+        self.output.result(&answer, |answer| show::changes(&answer.changes));
+        if !self.output.is_json() && !answer.changes.is_empty() {
+            self.output.note(&format!(
+                "next: `headwater domains settings restore {path} {version} --over-version {saved}` publishes this"
             ));
         }
         Ok(())

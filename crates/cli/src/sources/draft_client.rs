@@ -65,7 +65,8 @@ impl DraftClient {
     /// Shows what saving would do; bad input if it would be refused.
     pub async fn preview(&self) -> Result<Exit, Failure> {
         let preview: PreviewAnswer = self.api.ask(Method::POST, &self.address("/preview")).await?;
-        self.output.result(&preview, |preview| show::preview(preview, &self.flag()));
+        let save = format!("headwater sources save{}", self.flag());
+        self.output.result(&preview, |preview| show::preview(preview, &save));
         Ok(if preview.errors.is_empty() { Exit::Done } else { Exit::BadInput })
     }
 
@@ -88,10 +89,18 @@ impl DraftClient {
         Ok(())
     }
 
-    /// Publishes an earlier version again.
-    pub async fn restore(&self, version: u64, comment: Option<String>) -> Result<(), Failure> {
-        let expected_version = self.saved().await?.version;
-        let request = RestoreRequest { version, expected_version, comment };
+    /// Shows what restoring an earlier version would do; bad input if it would be refused.
+    pub async fn preview_restored(&self, version: u64) -> Result<Exit, Failure> {
+        let over = self.saved().await?.version;
+        let path = format!("/api/v1/sources/history/{version}/preview");
+        let preview: PreviewAnswer = self.api.ask(Method::POST, &path).await?;
+        let save = format!("headwater sources restore {version} --over-version {over}");
+        self.output.result(&preview, |preview| show::preview(preview, &save));
+        Ok(if preview.errors.is_empty() { Exit::Done } else { Exit::BadInput })
+    }
+
+    /// Publishes an earlier version again, over the one that the administrator has seen.
+    pub async fn restore(&self, request: RestoreRequest) -> Result<(), Failure> {
         let saved: SavedAnswer = self.api.call(Method::POST, "/api/v1/sources/restore", &request).await?;
         self.output.result(&saved, show::published);
         Ok(())

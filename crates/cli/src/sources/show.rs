@@ -11,7 +11,7 @@ use headwater_api::v1::{
 use headwater_policy::{Repository, parse_address};
 use serde_json::json;
 
-use crate::limits::{ENTRIES_BESIDE_AN_EDIT, FINDINGS_ALIKE_MAX, LIST_AFTER_EDIT_MAX};
+use crate::limits::{CHANGES_SHOWN_MAX, ENTRIES_BESIDE_AN_EDIT, FINDINGS_ALIKE_MAX, LIST_AFTER_EDIT_MAX};
 use crate::terminal::failure::Failure;
 use crate::terminal::output::{Output, table, time};
 
@@ -160,24 +160,35 @@ pub fn changes(changes: &[ChangeView]) -> String {
     lines.join("\n")
 }
 
-/// What saving would do; `draft` is the flag that names the draft.
-pub fn preview(preview: &PreviewAnswer, draft: &str) -> String {
+/// What saving would do; `save` is the command that does it.
+pub fn preview(preview: &PreviewAnswer, save: &str) -> String {
     let nothing = preview.changes.is_empty() && !preview.errors.is_empty();
     let mut text = if nothing {
         "cannot be compared until the errors are corrected".to_owned()
     } else {
-        changes(&preview.changes)
+        first_changes(&preview.changes)
     };
     text.push_str(&findings("errors to correct before saving", &preview.errors));
     text.push_str(&findings("warnings", &preview.warnings));
-    text.push_str(&format!(
-        "\n\nplans change for {} of {} known clients",
-        preview.plans_changed, preview.clients_known
-    ));
+    let known = preview.clients_known;
+    text.push_str(&match preview.plans_changed {
+        Some(changed) => format!("\n\nplans change for {changed} of {known} known clients"),
+        None => format!("\n\nthe plans of {known} known clients were not computed: correct the errors first"),
+    });
     if preview.errors.is_empty() && !preview.changes.is_empty() {
-        text.push_str(&format!("\nnext: `headwater sources save{draft}`"));
+        text.push_str(&format!("\nnext: `{save}`"));
     }
     text
+}
+
+/// The first changes of a list that may be long, and how many more there are.
+fn first_changes(all: &[ChangeView]) -> String {
+    let shown = &all[..all.len().min(CHANGES_SHOWN_MAX)];
+    let text = changes(shown);
+    match all.len() - shown.len() {
+        0 => text,
+        more => format!("{text}\nand {more} more changes; --json lists all"),
+    }
 }
 
 fn findings(heading: &str, findings: &[Finding]) -> String {
@@ -210,7 +221,7 @@ pub fn published(saved: &SavedAnswer) -> String {
     format!(
         "saved and signed as version {}\n{}{warnings}\n\nnext: clients follow it from their next run on; `headwater clients list` shows which clients have it",
         saved.version,
-        changes(&saved.changes)
+        first_changes(&saved.changes)
     )
 }
 
@@ -303,6 +314,28 @@ fn runs(numbers: &[u32]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_preview_shows_the_first_changes_and_states_what_was_not_computed() {
+        let answer = |count: usize, errors: usize, plans_changed: Option<u64>| {
+            let changes: Vec<_> = (0..count)
+                .map(|n| serde_json::json!({"kind": "added", "text": format!("change {n}.")}))
+                .collect();
+            let errors = vec![serde_json::json!({"entry": 1, "code": "error", "message": "bad"}); errors];
+            let answer = serde_json::json!({
+                "changes": changes, "errors": errors, "warnings": [], "clients_known": 7, "plans_changed": plans_changed
+            });
+            preview(&serde_json::from_value(answer).unwrap(), "headwater sources save")
+        };
+        let most = answer(CHANGES_SHOWN_MAX, 0, Some(3));
+        assert!(!most.contains("more changes") && most.contains("plans change for 3 of 7"), "{most}");
+        assert!(most.ends_with("next: `headwater sources save`"), "{most}");
+        let more = answer(CHANGES_SHOWN_MAX + 2, 0, Some(3));
+        assert!(more.contains("and 2 more changes; --json") && !more.contains("change 20."), "{more}");
+        let wrong = answer(0, 1, None);
+        assert!(wrong.contains("the plans of 7 known clients were not computed"), "{wrong}");
+        assert!(!wrong.contains("next:"), "{wrong}");
+    }
 
     #[test]
     fn a_long_list_is_shown_around_an_edit() {

@@ -245,7 +245,13 @@ fn the_list_is_edited_in_a_draft_and_published_by_save() {
     world.check("sources diff", 0, &["removed"]);
     world.check("sources discard", 0, &["discarded"]);
     assert_eq!(world.json("sources list")["policy"]["entries"].as_array().unwrap().len(), 2);
-    world.check("sources restore 1", 0, &["saved and signed as version 3"]);
+    world.check(
+        "sources restore 1",
+        0,
+        &["plans change for", "next: `headwater sources restore 1 --over-version 2`"],
+    );
+    world.check("sources restore 1 --over-version 1", 1, &["not 1"]);
+    world.check("sources restore 1 --over-version 2", 0, &["saved and signed as version 3"]);
     assert_eq!(world.json("sources list --saved")["policy"]["mode"], "standard");
 }
 
@@ -359,7 +365,13 @@ fn settings_are_edited_in_a_draft_and_published_by_save() {
     );
     world.check("domains settings get root/paris --version 9", 2, &["9 of root/paris", "history"]);
     world.check("domains settings diff root/paris 1 2", 0, &["set to 15"]);
-    world.check("domains settings restore root/paris 1", 0, &["version 3 of root/paris", "cleared, was 15"]);
+    world.check(
+        "domains settings restore root/paris 1",
+        0,
+        &["cleared, was 15", "restore root/paris 1 --over-version 2`"],
+    );
+    let restore = "domains settings restore root/paris 1 --over-version 2";
+    world.check(restore, 0, &["version 3 of root/paris", "cleared, was 15"]);
     let domain = world.json("domains settings get root/paris");
     assert_eq!((&domain["saved_version"], &domain["settings"]), (&json!(3), &json!({})));
 }

@@ -21,7 +21,7 @@ fn owner(key: &str) -> DraftOwner {
     DraftOwner { key: key.to_owned(), name: key.to_owned() }
 }
 
-/// Whoever gets the name of an administrator who was removed does not get the drafts.
+/// The next administrator of a removed one's name does not get the drafts.
 #[tokio::test]
 async fn drafts_of_a_removed_administrator_stay_and_are_nobodys() {
     check(async |db| {

@@ -4,6 +4,7 @@
 mod draft;
 mod limits;
 mod naive;
+mod open_sources;
 mod pieces;
 mod policy_plan;
 mod preview;

@@ -4,7 +4,7 @@
 
 use headwater_api::checkin::{CheckIn, CheckInAnswer};
 use headwater_api::report::Report;
-use headwater_api::v1::{ClientView, StoredReport};
+use headwater_api::v1::{ClientView, RemovedClientAnswer, StoredReport};
 use headwater_policy::{ADDRESSES_MAX, ClientId, Problem, Repository, parse_address};
 use jiff::Timestamp;
 use serde_json::{Map, json};
@@ -87,7 +87,7 @@ impl FleetService {
     ///
     /// # Errors
     /// Refusals when it is not known, or is an update agent.
-    pub async fn remove_client(&self, id: &str, caller: &Caller) -> Result<()> {
+    pub async fn remove_client(&self, id: &str, caller: &Caller) -> Result<RemovedClientAnswer> {
         let _change = self.publishing.change().await;
         let mut tx = self.db.begin().await?;
         let row = known_client(&mut tx, id).await?;
@@ -102,9 +102,11 @@ impl FleetService {
             }
             None => Vec::new(),
         };
+        let readable = self.still_readable(&mut tx, &row).await?;
         rows::delete(&mut tx, id).await?;
         let before = json!({"domain": row.domain, "addresses": row.addresses, "first_seen": row.first_seen});
-        self.publishing.commit(tx, staged, caller.audit_entry("client.remove", id).before(before)).await
+        self.publishing.commit(tx, staged, caller.audit_entry("client.remove", id).before(before)).await?;
+        Ok(RemovedClientAnswer { client: row.id, readable })
     }
 
     /// Reports, newest first; and where the next page begins.

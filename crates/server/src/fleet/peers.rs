@@ -8,6 +8,7 @@ use headwater_policy::ClientId;
 use jiff::Timestamp;
 
 use super::service::FleetService;
+use super::unknown_once::once_each;
 use crate::audit::Audit;
 use crate::db::unknown_clients::UnknownClient;
 use crate::db::{identities, unknown_clients};
@@ -74,7 +75,7 @@ impl FleetService {
     /// # Errors
     /// Only when the database fails.
     pub async fn unknown_clients(&self) -> Result<Vec<UnknownClientView>> {
-        Ok(unknown_clients::all(&mut self.db.connection().await?).await?)
+        Ok(once_each(unknown_clients::all(&mut self.db.connection().await?).await?))
     }
 
     /// Writes down that an unknown client asked, not too often.

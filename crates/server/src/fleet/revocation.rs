@@ -29,6 +29,7 @@ impl FleetService {
         let revoked = revoke(&mut tx, &identity, now).await?;
         rows::mark_client_revoked(&mut tx, id, now).await?;
         let staged = self.source_list.stage_fleet(&mut tx, std::slice::from_ref(&client.domain), now).await?;
+        let readable = self.still_readable(&mut tx, &client).await?;
         let audit_entry = caller
             .audit_entry("client.revoke", id)
             .before(json!({"key": revoked.key, "until": revoked.until}));
@@ -39,6 +40,7 @@ impl FleetService {
             key: revoked.key,
             revoked: revoked.revoked,
             until: revoked.until,
+            readable,
         })
     }
 }

@@ -8,8 +8,8 @@ use axum::http::StatusCode;
 use headwater_api::bundle::EnrolBundle;
 use headwater_api::v1::{
     CaRotated, ClientView, ClientsAnswer, ClientsQuery, EnrolBundleRequest, ForceQuery, KeyRotated,
-    MoveRequest, ReEnrolAnswer, ReEnrolRequest, ReportsAnswer, ReportsQuery, RevokedView, RoleRequest,
-    RotateCaQuery, TokensAnswer, UnknownClientsAnswer, UpdateAgentsAnswer,
+    MoveRequest, ReEnrolAnswer, ReEnrolRequest, RemovedClientAnswer, ReportsAnswer, ReportsQuery,
+    RevokedView, RoleRequest, RotateCaQuery, TokensAnswer, UnknownClientsAnswer, UpdateAgentsAnswer,
 };
 
 use super::json::{Body, Path, Query};
@@ -60,9 +60,8 @@ pub async fn remove_client(
     State(fleet): Server,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<StatusCode> {
-    fleet.remove_client(&id, &caller).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Json<RemovedClientAnswer>> {
+    Ok(Json(fleet.remove_client(&id, &caller).await?))
 }
 
 pub async fn revoke_client(

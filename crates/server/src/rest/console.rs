@@ -66,6 +66,7 @@ fn content(table: Table<Services>) -> Table<Services> {
         .get("/api/v1/sources", VIEWER, sources::sources)
         .get("/api/v1/sources/history", VIEWER, sources::history)
         .get("/api/v1/sources/history/{version}", VIEWER, sources::saved_version)
+        .post("/api/v1/sources/history/{version}/preview", VIEWER, sources::preview_restored)
         .get("/api/v1/sources/diff", VIEWER, sources::diff)
         .post("/api/v1/sources/restore", OPERATOR, sources::restore)
         .get("/api/v1/drafts", VIEWER, sources::drafts)

@@ -111,6 +111,13 @@ pub async fn preview(
     Ok(Json(source_list.preview(&DraftId::new(&caller, name, owner)?).await?))
 }
 
+pub async fn preview_restored(
+    State(source_list): Server,
+    Path(version): Path<u64>,
+) -> Result<Json<PreviewAnswer>> {
+    Ok(Json(source_list.preview_restored(version).await?))
+}
+
 pub async fn save(
     State(source_list): Server,
     caller: Caller,

@@ -84,15 +84,14 @@ impl SourceListService {
         for edit in edits {
             apply(&mut open.draft, edit)?;
         }
-        let notes =
-            open.draft.problems().iter().map(|problem| format!("cannot be saved yet: {problem}")).collect();
+        let notes = unsaveable(&open.draft);
         store_draft(tx, open, &current, notes, audit_entry).await
     }
 
     /// Replaces the content of a draft by a whole document.
     ///
     /// # Errors
-    /// A refusal with everything wrong in the document, by entry.
+    /// A refusal with everything in the document that cannot be read, by entry. What only keeps it from being saved is noted.
     pub async fn import_draft(
         &self,
         id: &DraftId,
@@ -104,14 +103,11 @@ impl SourceListService {
         let mut open = open_draft(&mut tx, id, &current).await?;
         drafts::expect_revision(&Drafted(&current), &open.stored, expected_revision)?;
         let imported = document.read().map_err(invalid_list)?;
-        let notes = not_taken(&current.policy, &imported);
+        let mut notes = not_taken(&current.policy, &imported);
         open.draft.mode = imported.mode;
         open.draft.options = imported.options;
         open.draft.entries = imported.entries;
-        let problems = open.draft.problems();
-        if !problems.is_empty() {
-            return Err(invalid_list(problems));
-        }
+        notes.extend(unsaveable(&open.draft));
         let audit_entry = caller
             .audit_entry("draft.import", id.label(None))
             .after(json!({"entries": open.draft.entries.len()}));
@@ -303,7 +299,7 @@ fn of_row(row: StoredDraft) -> drafts::NamedDraft<PolicyDocument> {
 }
 
 /// The mode, options and entries of a document over everything else of a policy.
-fn over(current: &Policy, document: &PolicyDocument) -> Result<PolicyDraft> {
+pub(super) fn over(current: &Policy, document: &PolicyDocument) -> Result<PolicyDraft> {
     let own = document.read().map_err(invalid_list)?;
     Ok(PolicyDraft { mode: own.mode, options: own.options, entries: own.entries, ..current.to_draft() })
 }
@@ -340,6 +336,11 @@ fn apply(draft: &mut PolicyDraft, edit: Edit) -> Result<()> {
 fn refused_edit(refusal: EditRefusal) -> crate::error::Error {
     // The message names the entry that there is not.
     invalid_list(vec![Problem::general(refusal.to_string())])
+}
+
+/// What keeps a draft from being saved. It is stored all the same, so that it can be corrected entry by entry.
+fn unsaveable(draft: &PolicyDraft) -> Vec<String> {
+    draft.problems().iter().map(|problem| format!("cannot be saved yet: {problem}")).collect()
 }
 
 fn not_taken(current: &Policy, imported: &PolicyDraft) -> Vec<String> {

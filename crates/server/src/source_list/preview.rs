@@ -8,13 +8,13 @@ use headwater_api::conversion::plan_document;
 use headwater_api::policy::ClientDocument;
 use headwater_api::v1::{ChangeView, Explained, Finding, PreviewAnswer};
 use headwater_policy::{
-    Client, EntrySource, Family, FamilySet, Policy, Problem, SourceUrl, diff_policies, explain,
+    Client, EntrySource, Family, FamilySet, Policy, PolicyDraft, Problem, SourceUrl, diff_policies, explain,
     explain_address, parse_address,
 };
 
 use super::drafts::DraftId;
-use super::policies::{changes, invalid_list, read_saved, saved_version};
-use super::policy_drafts::open_draft;
+use super::policies::{Current, changes, read_saved, saved_version};
+use super::policy_drafts::{open_draft, over};
 use super::service::SourceListService;
 use crate::db::clients::ClientRow;
 use crate::error::{Error, Refusal, Result};
@@ -29,9 +29,24 @@ impl SourceListService {
     pub async fn preview(&self, draft: &DraftId) -> Result<PreviewAnswer> {
         let current = self.current().await?;
         let open = open_draft(&mut self.db.connection().await?, draft, &current).await?;
+        self.preview_of(current, open.draft).await
+    }
+
+    /// What restoring an earlier version would do.
+    ///
+    /// # Errors
+    /// A refusal where that version is not there.
+    pub async fn preview_restored(&self, version: u64) -> Result<PreviewAnswer> {
+        let current = self.current().await?;
+        let earlier = saved_version(&mut self.db.connection().await?, version).await?;
+        let draft = over(&current.policy, &earlier.document)?;
+        self.preview_of(current, draft).await
+    }
+
+    async fn preview_of(&self, current: Current, draft: PolicyDraft) -> Result<PreviewAnswer> {
         let clients = self.planning_clients().await?;
         let known = clients.len() as u64;
-        let next = match open.draft.into_policy() {
+        let next = match draft.into_policy() {
             Ok(next) => next,
             Err(problems) => {
                 let error = |problem: Problem| Finding {
@@ -45,7 +60,7 @@ impl SourceListService {
                     errors,
                     warnings: Vec::new(),
                     clients_known: known,
-                    plans_changed: 0,
+                    plans_changed: None,
                 });
             }
         };
@@ -72,7 +87,7 @@ impl SourceListService {
             errors: Vec::new(),
             warnings,
             clients_known: known,
-            plans_changed: seen.clients_changed as u64,
+            plans_changed: Some(seen.clients_changed as u64),
         })
     }
 
@@ -90,7 +105,7 @@ impl SourceListService {
             (Some(to), None) => read_saved(saved_version(&mut db, to).await?)?.policy,
             (None, Some(draft)) => {
                 let current = self.current_in(&mut db).await?;
-                open_draft(&mut db, draft, &current).await?.draft.into_policy().map_err(invalid_list)?
+                Policy::already_saved(open_draft(&mut db, draft, &current).await?.draft)
             }
             (None, None) => self.current_in(&mut db).await?.policy,
         };
@@ -112,7 +127,7 @@ impl SourceListService {
             None => (current.policy, current.saved.version),
             Some(draft) => {
                 let open = open_draft(&mut self.db.connection().await?, draft, &current).await?;
-                (open.draft.into_policy().map_err(invalid_list)?, open.stored.base_version)
+                (Policy::already_saved(open.draft), open.stored.base_version)
             }
         };
         let allowed = self.vendor_allowed().await?;

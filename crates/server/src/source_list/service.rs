@@ -32,4 +32,9 @@ impl SourceListService {
     ) -> Self {
         Self { db, publishing, fleet_url, anonymous_components, response_signing_key }
     }
+
+    /// Whether class `components` is open to readers without a certificate.
+    pub(crate) fn serves_components_to_anyone(&self) -> bool {
+        self.anonymous_components
+    }
 }

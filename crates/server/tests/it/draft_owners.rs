@@ -1,4 +1,4 @@
-//! Drafts belong to whoever opened them (S9): beside each other, and another's only where the owner is named.
+//! Drafts belong to the administrators who opened them (S9): beside each other, and another's only where the owner is named.
 
 use reqwest::Method;
 use serde_json::{Value, json};

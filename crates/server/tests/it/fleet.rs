@@ -179,13 +179,13 @@ async fn a_revoked_client_is_refused_at_once_on_an_open_connection_too() {
     assert!(reply.contains("headwater clients enrol-bundle --client pc-1"), "{reply}");
     let key = new.key.fingerprint().to_string();
     let unknown_clients = server.get("/api/v1/unknown-clients").await["items"].clone();
-    assert!(
-        unknown_clients
-            .as_array()
-            .unwrap()
-            .iter()
-            .any(|it| (&it["key"], &it["reason"]) == (&json!(key), &json!("revoked")))
+    let [noted] = unknown_clients.as_array().unwrap().as_slice() else { panic!("{unknown_clients}") };
+    assert_eq!(
+        (&noted["client"], &noted["reason"]),
+        (&json!("pc-1"), &json!("revoked")),
+        "an id is listed once"
     );
+    assert!(noted.to_string().contains(&key), "{noted}");
     let own = server.bundle(json!({"client": "pc-1"})).await;
     assert_eq!(new.enrol(&own).await.0, 200, "a token for it alone does");
     // When its certificate has run out, nobody needs to be notified any more.

@@ -139,9 +139,62 @@ async fn every_problem_of_an_import_is_listed_by_entry() {
     check(&policy, &[1, 4]).await;
     policy["entries"][0]["clients"]["ipv4"] = json!(RANGE);
     policy["entries"][3] = entry(RANGE, A);
-    policy["entries"][2]["source"] = json!({"update_agent": "nobody"});
-    check(&policy, &[3]).await;
     assert_eq!(server.get("/api/v1/drafts/default").await["revision"], 0);
+}
+
+/// An entry that cannot be saved hinders nothing but saving.
+#[tokio::test]
+async fn a_draft_with_a_broken_entry_is_imported_compared_and_explained() {
+    let server = Server::start().await;
+    let mut policy = document(&server, 2);
+    policy["mode"] = json!("customized");
+    policy["entries"][0]["source"] = json!({"update_agent": "nobody"});
+    let draft = server.ok("PUT", "/api/v1/drafts/default", Some(json!({"policy": policy}))).await;
+    let note = draft["notes"][0].as_str().unwrap();
+    assert!(note.starts_with("cannot be saved yet: entry 1"), "{draft}");
+    let diff = server.get("/api/v1/sources/diff?from=1&draft=default").await;
+    assert!(diff["changes"].to_string().contains("nobody"), "{diff}");
+    let plans = server.get("/api/v1/explain?addresses=10.1.0.1&draft=default").await;
+    assert_eq!(plans["plans"]["components"]["steps"][0]["entry"], 2, "{plans}");
+    let preview = server.ok("POST", "/api/v1/drafts/default/preview", None).await;
+    assert_eq!(
+        (&preview["errors"][0]["entry"], &preview["plans_changed"]),
+        (&json!(1), &Value::Null),
+        "{preview}"
+    );
+    server.refused("POST", "/api/v1/drafts/default/save", Some(json!({})), 422, "invalid_list").await;
+}
+
+/// What restoring would do is shown before anything is changed.
+#[tokio::test]
+async fn a_version_is_previewed_before_it_is_restored() {
+    let server = Server::start().await;
+    let mode = json!({"op": "set_mode", "mode": "customized"});
+    edit(&server, "default", vec![mode, add_edit(RANGE, A)]).await;
+    save(&server, "default").await;
+    server.check_in("pc-1", "root", "10.1.0.1").await;
+    let preview = server.ok("POST", "/api/v1/sources/history/1/preview", None).await;
+    assert_eq!((&preview["plans_changed"], &preview["errors"]), (&json!(1), &json!([])), "{preview}");
+    assert!(preview["changes"].to_string().contains(A), "{preview}");
+    assert_eq!(server.get("/api/v1/sources").await["version"], 2);
+    server.refused("POST", "/api/v1/sources/history/9/preview", None, 404, "not_found").await;
+}
+
+/// A mirror knows no certificates: a revoked client goes on reading there.
+#[tokio::test]
+async fn who_revokes_or_removes_a_client_learns_where_it_goes_on_reading() {
+    let server = Server::start().await;
+    edit(&server, "default", vec![add_edit(RANGE, A), add_edit("10.9.0.0-10.9.0.9", B)]).await;
+    save(&server, "default").await;
+    server.check_in("pc-1", "root", "10.1.0.1").await;
+    let expected = json!({
+        "sources": [{"url": A, "entries": [1], "selects": true}, {"url": B, "entries": [2], "selects": false}],
+        "anonymous_components": false
+    });
+    let revoked = server.ok("POST", "/api/v1/clients/pc-1/revoke", None).await;
+    assert_eq!(revoked["readable"], expected);
+    let removed = server.ok("DELETE", "/api/v1/clients/pc-1", None).await;
+    assert_eq!((&removed["client"], &removed["readable"]), (&json!("pc-1"), &expected));
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ const SUMMARIES: &[(&str, &str)] = &[
     ("GET /api/v1/sources", "The saved policy, with the source list."),
     ("GET /api/v1/sources/history", "The saved versions of the policy, newest first."),
     ("GET /api/v1/sources/history/{version}", "One saved version of the policy."),
+    ("POST /api/v1/sources/history/{version}/preview", "What restoring a saved version would do."),
     ("GET /api/v1/sources/diff", "The difference between two versions, or between a version and a draft."),
     ("POST /api/v1/sources/restore", "Publishes an earlier version as a new one."),
     ("GET /api/v1/drafts", "The drafts of the policy."),
