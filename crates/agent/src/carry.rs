@@ -5,7 +5,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Extension;
 use axum::Router;
@@ -44,33 +43,14 @@ struct Carrier {
     upstream: watch::Receiver<Option<Upstream>>,
     enrolled: Arc<Permits>,
     anonymous: Arc<Permits>,
-    limits: TimeLimits,
-}
-
-/// How long a message and its answer may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct TimeLimits {
-    body: Duration,
-    answer: Duration,
-}
-
-impl Default for TimeLimits {
-    fn default() -> Self {
-        Self { body: CARRIED_BODY_TIME_MAX, answer: CARRIED_ANSWER_TIME_MAX }
-    }
 }
 
 /// The routes of everything that is carried.
 pub(crate) fn routes(upstream: watch::Receiver<Option<Upstream>>) -> Router {
-    routes_with(upstream, TimeLimits::default())
-}
-
-fn routes_with(upstream: watch::Receiver<Option<Upstream>>, limits: TimeLimits) -> Router {
     let carrier = Carrier {
         upstream,
         enrolled: Permits::new(CARRIED_AT_ONCE_MAX),
         anonymous: Permits::new(CARRIED_ANONYMOUS_AT_ONCE_MAX),
-        limits,
     };
     ["enrol", "renew", "check-in", "report"]
         .into_iter()
@@ -97,13 +77,13 @@ async fn carry(
         return (StatusCode::BAD_GATEWAY, "this update agent does not know the server\n").into_response();
     };
     let path = request.uri().path().to_owned();
-    let body = match timeout(carrier.limits.body, to_bytes(request.into_body(), CARRIED_BODY_BYTES_MAX)).await
-    {
-        Ok(Ok(body)) => body,
-        Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
-        Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
-    };
-    match timeout(carrier.limits.answer, ask(&upstream, &path, body)).await {
+    let body =
+        match timeout(CARRIED_BODY_TIME_MAX, to_bytes(request.into_body(), CARRIED_BODY_BYTES_MAX)).await {
+            Ok(Ok(body)) => body,
+            Ok(Err(_)) => return StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+            Err(_) => return StatusCode::REQUEST_TIMEOUT.into_response(),
+        };
+    match timeout(CARRIED_ANSWER_TIME_MAX, ask(&upstream, &path, body)).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => {
             tracing::info!(path, error, "cannot carry a message of a client: the server is unreachable");
@@ -144,8 +124,11 @@ async fn ask(upstream: &Upstream, path: &str, body: axum::body::Bytes) -> Result
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use headwater_depot::limits::{ADDRESS_SHARE_DIVISOR, CLIENT_SHARE_DIVISOR};
     use tokio::net::TcpListener;
+    use tokio::time::Instant;
     use tower::ServiceExt as _;
 
     use super::*;
@@ -223,18 +206,17 @@ mod tests {
             let (routes, holder) = (routes.clone(), holder(held));
             let mut sent =
                 tokio::spawn(async move { post_report_of(&routes, who, holder, Body::empty()).await });
-            // A message with a permit waits for the server without end.
-            if let Ok(answer) = timeout(Duration::from_millis(100), &mut sent).await {
+            // A message with a permit waits for the server without end; the paused clock moves once all wait.
+            if let Ok(answer) = timeout(Duration::from_millis(1), &mut sent).await {
                 return (held, answer.unwrap());
             }
         }
         unreachable!("the permits are bounded")
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn no_caller_takes_the_permits_of_the_others() {
-        let limits = TimeLimits { body: Duration::from_secs(60), answer: Duration::from_secs(60) };
-        let routes = routes_with(server(None).await, limits);
+        let routes = routes(server(None).await);
         let full = (503, Some(CARRIED_RETRY_AFTER_SECONDS.to_string()));
         let client = |number: usize| Holder::Client(format!("pc-{number}").into());
         let network = |number: usize| {
@@ -254,18 +236,18 @@ mod tests {
         assert_eq!(others, (CARRIED_AT_ONCE_MAX - one_client.0, full));
     }
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn slow_clients_and_servers_are_not_waited_for() {
-        assert_eq!(
-            TimeLimits::default(),
-            TimeLimits { body: CARRIED_BODY_TIME_MAX, answer: CARRIED_ANSWER_TIME_MAX }
-        );
-        let limits = TimeLimits { body: Duration::from_millis(50), answer: Duration::from_millis(100) };
-        let routes = routes_with(server(None).await, limits);
+        let routes = routes(server(None).await);
         let endless =
             Body::from_stream(futures_util::stream::pending::<Result<axum::body::Bytes, std::io::Error>>());
-        assert_eq!(post_report(&routes, AdmissionVerdict::Enrolled, endless).await.0, 408);
-        assert_eq!(post_report(&routes, AdmissionVerdict::Enrolled, Body::empty()).await.0, 504);
+        for (body, status, waited) in
+            [(endless, 408, CARRIED_BODY_TIME_MAX), (Body::empty(), 504, CARRIED_ANSWER_TIME_MAX)]
+        {
+            let began = Instant::now();
+            assert_eq!(post_report(&routes, AdmissionVerdict::Enrolled, body).await.0, status);
+            assert_eq!(began.elapsed(), waited, "{status}");
+        }
     }
 
     #[tokio::test]

@@ -24,6 +24,7 @@ pub mod secret;
 mod services;
 pub mod source_list;
 mod start;
+mod turns;
 pub mod upkeep;
 
 use headwater_database as db;

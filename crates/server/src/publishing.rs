@@ -25,6 +25,7 @@ mod vendor_sync;
 
 pub use self::anchor::AuditAnchor;
 pub use self::archive::Format;
+pub use self::deltas::DeltaInProgress;
 pub use self::destination::RepositoryDestination;
 pub(crate) use self::failures::store_failed;
 pub use self::key_store::ONLINE_ROLES;

@@ -1,8 +1,8 @@
 //! Tests wait for a state, never for a time. A clippy rule refuses `std::thread::sleep`; this one refuses the sleeps of the
 //! runtime in tests.
 //!
-//! Two things may sleep there, and say so: a helper named `until`, between two looks, and what plays a slow peer, with a
-//! comment that begins with [`REASON`] in one of the lines before it.
+//! Two things may sleep there, and say so: the helper `pass_time`, which lets the paused clock of a test run on, and what
+//! needs real time, with a comment that begins with [`REASON`] in one of the lines before it.
 
 use super::workspace::Source;
 
@@ -10,6 +10,8 @@ use super::workspace::Source;
 const REASON: &str = "// Slow on purpose:";
 /// What sleeps. Written apart, so that this file does not find itself.
 const SLEEP: &str = concat!("sleep", "(");
+/// How the helper begins that sleeps on the paused clock.
+const HELPER: &str = "fn pass_time(";
 /// Lines above a sleep in which the helper begins or the comment stands.
 const LINES_ABOVE: usize = 5;
 
@@ -25,10 +27,10 @@ pub fn check(sources: &[Source]) -> Vec<String> {
         let Some(first) = first else { continue };
         for number in first..lines.len() {
             let above = &lines[number.saturating_sub(LINES_ABOVE)..number];
-            let is_named = above.iter().any(|line| line.contains("fn until(") || line.contains(REASON));
+            let is_named = above.iter().any(|line| line.contains(HELPER) || line.contains(REASON));
             if is_sleep(lines[number]) && !is_named {
                 findings.push(format!(
-                    "{}:{}: a test sleeps; wait for a state with a helper `until`, or say why a peer is slow: `{REASON} …`",
+                    "{}:{}: a test sleeps; wait for a state, let a paused clock run on (`pass_time`), or say why it takes real time: `{REASON} …`",
                     source.path,
                     number + 1
                 ));
@@ -61,7 +63,12 @@ mod tests {
         check_one("crates/server/src/a.rs", &sleeps, 0);
         check_one("crates/server/src/a.rs", &format!("#[cfg(test)]\nmod tests {{\n{sleeps}"), 1);
         check_one("crates/server/tests/it/a.rs", &format!("{REASON} a drip\n{sleeps}"), 0);
-        check_one("crates/server/tests/it/a.rs", &format!("async fn until(what: &str) {{\n{sleeps}"), 0);
+        check_one(
+            "crates/server/tests/it/a.rs",
+            &format!("async fn pass_time(time: Duration) {{\n{sleeps}"),
+            0,
+        );
+        check_one("crates/server/tests/it/a.rs", &format!("async fn until(what: &str) {{\n{sleeps}"), 1);
         check_one("crates/server/tests/it/a.rs", &format!("never_{SLEEP})"), 0);
     }
 }

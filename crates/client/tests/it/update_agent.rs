@@ -2,12 +2,14 @@
 
 use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument, UpdateAgentDocument};
 use headwater_api::report::ClassResult;
+use headwater_client::limits::LOOK_AGAIN;
 use headwater_client::{Config, Daemon, DaemonStatus, ProgressSink, RunOptions, run_once, status};
 
-use crate::world::{World, class, current, until, update};
+use crate::world::{World, class, current, pass_time, update};
 
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
@@ -172,7 +174,7 @@ async fn a_port_in_use_is_named_in_the_report() {
     daemon.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_port_that_is_taken_shows_in_the_status_and_is_used_once_it_is_free() {
     let mut world = World::new().await;
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -186,7 +188,8 @@ async fn a_port_that_is_taken_shows_in_the_status_and_is_used_once_it_is_free() 
     let second = Daemon::start(config.clone()).await.unwrap_err();
     assert!(second.to_string().contains(&format!("process {}", std::process::id())), "{second}");
     drop(taken);
-    until("it listens", || !status_of(&config).unwrap().serving.is_empty()).await;
+    pass_time(LOOK_AGAIN + Duration::from_millis(1)).await;
+    assert!(!status_of(&config).unwrap().serving.is_empty(), "it listens");
     assert!(status_of(&config).unwrap().problems.is_empty());
     daemon.stop().await;
     assert_eq!(status_of(&config), None);

@@ -1,7 +1,5 @@
 //! The vendor source: its own root and memory, taken when the organisation's sources are unable (P5).
 
-use std::time::{Duration, Instant};
-
 use headwater_api::policy::{EntryDocument, LocationDocument, SelectorDocument, SourceDocument};
 use headwater_api::report::{ClassResult, Reason, Report};
 use headwater_client::{exit_code, render, status};
@@ -107,7 +105,7 @@ async fn it_serves_when_the_server_does_not_share_and_what_the_organisation_with
     assert_eq!(bodies(&vendor, &other), 0, "what is installed leaves the store");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_silent_server_before_it_costs_no_more_than_three_seconds() {
     let (mut world, _vendor) = with_vendor().await;
     let client = world.client("pc-1");
@@ -119,13 +117,11 @@ async fn a_silent_server_before_it_costs_no_more_than_three_seconds() {
     world.policy.server.url = format!("https://{}", silent.local_addr().unwrap());
     let vendor_root = headwater_client::data::State::load(&headwater_client::DataFolder::new(&client.data));
     world.publish_settings_with(vendor_root.unwrap().policy.unwrap().vendor_root);
-    let begun = Instant::now();
     let report = update(&client).await;
     assert_eq!(class(&report, "components").source.as_deref(), Some("vendor"), "{report:#?}");
     let components: u64 =
         report.attempts.iter().filter(|attempt| attempt.class == "components").map(|a| a.duration_ms).sum();
-    assert!(components < 3_500, "{components} ms, {:?} in all: {report:#?}", begun.elapsed());
-    assert!(begun.elapsed() < Duration::from_secs(60));
+    assert!(components <= 3_000, "{components} ms: {report:#?}");
 }
 
 /// P4a: what an update run of each kind installs of the organisation's own components, and how the class ends.

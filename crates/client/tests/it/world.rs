@@ -516,16 +516,13 @@ pub fn assert_no_leftovers(folder: &Path) {
 /// As long as a test waits for a state that is to come.
 pub const WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// Polls until a state is reached that nothing announces; fails if it is not reached in time.
-pub async fn until(what: &str, mut has_come: impl FnMut() -> bool) {
-    let looking = async {
-        while !has_come() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(WAIT_MAX, looking)
-        .await
-        .unwrap_or_else(|_| panic!("did not happen in time: {what}"));
+/// Lets so much of a test's paused clock pass: what is due until then happens, and nobody waits in real time.
+///
+/// # Panics
+/// When the clock is not paused (`start_paused = true`).
+pub async fn pass_time(time: Duration) {
+    tokio::time::advance(Duration::ZERO).await;
+    tokio::time::sleep(time).await;
 }
 
 /// Bytes that do not repeat.

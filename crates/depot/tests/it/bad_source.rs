@@ -1,4 +1,5 @@
-//! A source that misbehaves on command: the static layout from memory, and a script of faults.
+//! A source that misbehaves on command: the static layout from memory, and a script of faults. One that is slow is so on
+//! the test's paused clock.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +9,10 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::world::Files;
+use crate::world::{Files, pass_time};
+
+/// Between two bytes of a source that drips.
+const DRIP: Duration = Duration::from_millis(20);
 
 /// What to do with a request.
 #[derive(Debug, Clone, PartialEq)]
@@ -96,6 +100,8 @@ impl BadSource {
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
+                // The system holds nothing back in real time, of which the paused clock knows nothing.
+                stream.set_nodelay(true).unwrap();
                 let (state, now, max) = (Arc::clone(&shared), Arc::clone(&at_once), Arc::clone(&max));
                 tokio::spawn(async move {
                     max.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
@@ -172,8 +178,7 @@ async fn answer(mut stream: TcpStream, state: &Mutex<State>) -> std::io::Result<
         (act, state.files.get(&path).cloned())
     };
     if let Act::Late(time) = act {
-        // Slow on purpose: it answers late.
-        tokio::time::sleep(time).await;
+        pass_time(time).await;
     }
     let mut reply = Reply { stream: &mut stream, state, path: &path, from };
     match (act, file) {
@@ -240,16 +245,14 @@ impl Reply<'_> {
             Act::Drip => {
                 for byte in &file[first..] {
                     self.body(std::slice::from_ref(byte)).await?;
-                    // Slow on purpose: it drips.
-                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    pass_time(DRIP).await;
                 }
                 Ok(())
             }
             Act::Rate { bytes, every } => {
                 for chunk in file[first..].chunks(bytes) {
                     self.body(chunk).await?;
-                    // Slow on purpose: the source sends at this rate.
-                    tokio::time::sleep(every).await;
+                    pass_time(every).await;
                 }
                 Ok(())
             }

@@ -69,7 +69,7 @@ async fn check(act: Act, reason: Reason, first: &[(usize, usize)], second: &[(us
     assert_eq!(scene.store.usage().reserved, 0, "{act:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_the_first_source_has_not_comes_from_the_second_at_the_same_byte() {
     let all = [(0, SIZE)];
     let rest = [(CUT, SIZE - CUT)];
@@ -85,7 +85,7 @@ async fn what_the_first_source_has_not_comes_from_the_second_at_the_same_byte() 
     check(Act::Silent, Reason::Silent, &[(0, 0)], &all).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_source_whose_head_shows_the_lie_sends_no_body_for_it() {
     for (act, reason) in [(Act::Longer, Reason::Oversized), (Act::WrongTag, Reason::WrongDigest)] {
         let scene = Scene::new().await;
@@ -95,7 +95,7 @@ async fn a_source_whose_head_shows_the_lie_sends_no_body_for_it() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_fault_that_passes_costs_one_retry_at_the_same_source() {
     for (act, ranges) in [
         (Act::Truncate(CUT), vec![(0, CUT), (CUT, SIZE - CUT)]),
@@ -111,7 +111,7 @@ async fn a_fault_that_passes_costs_one_retry_at_the_same_source() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_server_without_ranges_is_read_past_what_is_there() {
     let scene = Scene::new().await;
     scene.first.script("/blobs/", Act::Stall(CUT), usize::MAX);
@@ -140,7 +140,7 @@ async fn check_of_range(act: Act) {
     assert_eq!(walk.attempts()[0].result, AttemptResult::Used, "{act:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_source_that_cannot_serve_the_rest_is_asked_for_the_whole() {
     for status in [400, 403, 404, 405, 412, 416, 500, 501, 502] {
         check_of_range(Act::OfRange { status, header: String::new(), from: SIZE }).await;
@@ -163,7 +163,7 @@ async fn a_source_that_cannot_serve_the_rest_is_asked_for_the_whole() {
     check_of_range(Act::SilentOnRange).await;
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_is_there_stays_when_the_whole_is_asked_for_and_breaks_off_too() {
     let scene = Scene::new().await;
     scene.first.script("/blobs/", Act::Truncate(CUT), 1);
@@ -174,7 +174,7 @@ async fn what_is_there_stays_when_the_whole_is_asked_for_and_breaks_off_too() {
     assert_eq!(scene.second.ranges("/blobs/"), [(CUT, SIZE - CUT)], "the next goes on at the same byte");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_stalled_source_is_asked_again_with_the_full_timeout_when_no_other_is_left() {
     let scene = Scene::new().await;
     scene.first.script("/blobs/", Act::Stall(CUT), 1);
@@ -184,7 +184,7 @@ async fn a_stalled_source_is_asked_again_with_the_full_timeout_when_no_other_is_
     assert_eq!(scene.attempt(0), Some((AttemptResult::Used, None)), "it gave all in the end");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_source_that_stays_busy_is_given_up() {
     let scene = Scene::new().await;
     scene.first.script("/blobs/", Act::Busy(0), usize::MAX);
@@ -194,7 +194,7 @@ async fn a_source_that_stays_busy_is_given_up() {
     assert_eq!(scene.first.ranges("/blobs/").len(), BUSY_RETRIES_MAX as usize);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_busy_source_is_waited_for_when_no_other_is_left() {
     let scene = Scene::new().await;
     scene.first.script("/blobs/", Act::Busy(1), 1);
@@ -203,7 +203,7 @@ async fn a_busy_source_is_waited_for_when_no_other_is_left() {
     assert_eq!(scene.first.ranges("/blobs/"), [(0, 0), (0, SIZE)]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn when_nobody_has_it_the_error_names_it_and_what_came_is_kept() {
     let scene = Scene::new().await;
     scene.first.script("/blobs/", Act::Truncate(CUT), usize::MAX);
@@ -215,7 +215,7 @@ async fn when_nobody_has_it_the_error_names_it_and_what_came_is_kept() {
     assert_eq!(store.partial(scene.blob.digest, scene.blob.size).unwrap().length(), CUT as u64);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_an_earlier_run_left_is_continued_and_what_it_spoilt_is_fetched_again() {
     for (left, ranges) in [
         (noise(SIZE)[..CUT].to_vec(), vec![(CUT, SIZE - CUT)]),
@@ -234,7 +234,7 @@ async fn what_an_earlier_run_left_is_continued_and_what_it_spoilt_is_fetched_aga
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_was_verified_is_never_fetched_twice() {
     let scene = Scene::new().await;
     scene.fetch().await.unwrap();
@@ -244,7 +244,7 @@ async fn what_was_verified_is_never_fetched_twice() {
     assert_eq!(scene.first.ranges("/blobs/"), [(0, SIZE)]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn the_quota_is_checked_before_a_byte_is_fetched_and_is_nobody_elses_fault() {
     let scene = Scene::new().await;
     let folder = tempfile::tempdir().unwrap();
@@ -259,7 +259,7 @@ async fn the_quota_is_checked_before_a_byte_is_fetched_and_is_nobody_elses_fault
     fetch(SIZE as u64).await.unwrap();
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_disk_that_refuses_ends_it_and_blames_no_source() {
     let scene = Scene::new().await;
     // Stands where the blob's folder must be: root may write anywhere, but not into a file.
@@ -274,7 +274,7 @@ async fn a_disk_that_refuses_ends_it_and_blames_no_source() {
     assert_eq!(scene.first.ranges("/blobs/"), [(0, SIZE)], "what was fetched is not lost");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn no_more_blobs_are_fetched_at_once_than_the_limit_and_progress_adds_up() {
     let mut world = World::new();
     world.publish("one");
@@ -293,7 +293,7 @@ async fn no_more_blobs_are_fetched_at_once_than_the_limit_and_progress_adds_up()
     assert_eq!(seen.lock().unwrap().last(), Some(&last));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_blob_beyond_the_limit_is_not_asked_for() {
     let scene = Scene::new().await;
     let blob = Blob { digest: Digest::of(b"huge"), size: BLOB_SIZE_MAX + 1 };
@@ -302,7 +302,7 @@ async fn a_blob_beyond_the_limit_is_not_asked_for() {
     assert!(scene.first.ranges(&layout::blob(&blob.digest)).is_empty());
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_source_that_fell_silent_is_not_waited_for_again_in_the_run() {
     let mut world = World::new();
     world.publish("one");

@@ -14,7 +14,7 @@ async fn half(world: &World) -> BadSource {
     BadSource::start(world.files.clone()).await.on("snapshot", Act::Status(404))
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_verified_at_the_only_source_is_not_lost() {
     let mut world = World::new();
     world.publish("one");
@@ -25,7 +25,7 @@ async fn what_verified_at_the_only_source_is_not_lost() {
     assert_eq!((progress.root_version(), progress.timestamp_version()), (2, Some(1)));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_half_synchronised_mirror_does_not_keep_older_ones_out_for_ever() {
     let mut world = World::new();
     let older = BadSource::start(world.publish("one")).await;
@@ -46,7 +46,7 @@ async fn a_half_synchronised_mirror_does_not_keep_older_ones_out_for_ever() {
     assert_eq!(outcomes(&next.attempts()), want);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_root_from_a_source_that_failed_goes_with_what_another_gives() {
     let mut world = World::new();
     let older = BadSource::start(world.publish("one")).await;
@@ -57,7 +57,7 @@ async fn a_root_from_a_source_that_failed_goes_with_what_another_gives() {
     assert_eq!((refreshed.source, refreshed.trusted.root_version()), (1, 2));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_a_root_revoked_is_taken_from_nobody_once_a_source_has_shown_that_root() {
     let mut world = World::new();
     let revoked = BadSource::start(world.publish("one")).await;
@@ -70,7 +70,7 @@ async fn what_a_root_revoked_is_taken_from_nobody_once_a_source_has_shown_that_r
     assert_eq!(outcomes(&walk.attempts()), [want, want]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_answered_well_is_verified_again_when_another_source_shows_a_newer_root() {
     let mut world = World::new();
     let revoked = BadSource::start(world.publish("one")).await;

@@ -19,8 +19,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
-use crate::world::{World, fetcher, noise, until, walk};
+use crate::world::{World, fetcher, noise, pass_time, walk};
 
 struct Running {
     address: SocketAddr,
@@ -84,6 +85,15 @@ fn may_open(files: u64) -> bool {
     enough && raised.is_ok()
 }
 
+/// A moment of the paused clock, in which all that could happen happens.
+const MOMENT: Duration = Duration::from_millis(1);
+
+/// Leaves, and returns once the server has closed the connection too: its place is free.
+async fn leave(mut stream: TcpStream) {
+    stream.shutdown().await.unwrap();
+    stream.read_to_end(&mut Vec::new()).await.unwrap();
+}
+
 const GET: &str = "GET /components/metadata/timestamp.json HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
 #[tokio::test]
@@ -132,7 +142,7 @@ async fn curl_goes_on_where_it_stopped() {
     assert_eq!(server.site.served()[0].bytes, 500_000 - 123_456);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_request_is_completed_though_its_sender_has_gone() {
     let (begun, ending) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let (begin, end) = (Arc::clone(&begun), Arc::clone(&ending));
@@ -151,7 +161,7 @@ async fn a_request_is_completed_though_its_sender_has_gone() {
     // It will say no more; that it still reads is how we see what becomes of its request.
     stream.shutdown().await.unwrap();
     let mut answer = Vec::new();
-    let cut = tokio::time::timeout(Duration::from_millis(200), stream.read_to_end(&mut answer)).await;
+    let cut = tokio::time::timeout(MOMENT, stream.read_to_end(&mut answer)).await;
     assert!(cut.is_err(), "it was given up in the middle");
     ending.notify_one();
     stream.read_to_end(&mut answer).await.unwrap();
@@ -168,8 +178,9 @@ async fn a_connection_beyond_the_limit_gets_503_at_once() {
     first.read_exact(&mut byte).await.unwrap();
     let answer = server.exchange(GET).await;
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("Retry-After: 5"), "{answer}");
-    drop(first);
-    until("its place is free", async || server.exchange(GET).await.starts_with("HTTP/1.1 200")).await;
+    leave(first).await;
+    let answer = server.exchange(GET).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "its place is free: {answer}");
 }
 
 #[tokio::test]
@@ -200,7 +211,7 @@ async fn so_many_connections_at_once_and_no_more() {
 }
 
 /// A caller that floods a full listener gets only so many refusals: the rest is closed without one.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn so_many_are_refused_with_an_answer_at_once_and_no_more() {
     let limits = ListenLimits {
         connections_max: 0,
@@ -220,17 +231,21 @@ async fn so_many_are_refused_with_an_answer_at_once_and_no_more() {
     let _ = server.connect().await.read_to_end(&mut answer).await;
     assert!(answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
     refused.clear();
-    until("a place is free", async || server.exchange("").await.starts_with("HTTP/1.1 503")).await;
+    pass_time(MOMENT).await;
+    let answer = server.exchange("").await;
+    assert!(answer.starts_with("HTTP/1.1 503"), "there is room for refusals again: {answer}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_head_that_does_not_come_or_does_not_end_is_cut_off() {
-    let limits = ListenLimits { header_timeout: Duration::from_millis(200), ..ListenLimits::default() };
+    let limits = ListenLimits::default();
     let server = Running::start(limits).await;
-    let slow = server.exchange("GET / HTT").await;
-    assert!(!slow.contains("200"), "{slow}");
-    let silent = server.exchange("").await;
-    assert!(!silent.contains("200"), "{silent}");
+    for head in ["GET / HTT", ""] {
+        let began = Instant::now();
+        let cut = server.exchange(head).await;
+        assert!(!cut.contains("200"), "{head:?}: {cut}");
+        assert_eq!(began.elapsed(), limits.header_timeout, "{head:?}");
+    }
     let endless = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(REQUEST_HEAD_MAX));
     let mut stream = server.connect().await;
     // It may hang up before all is written.
@@ -241,9 +256,9 @@ async fn a_head_that_does_not_come_or_does_not_end_is_cut_off() {
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_client_that_does_not_read_gives_its_place_back() {
-    let limits = ListenLimits { send_timeout: Duration::from_millis(200), ..ListenLimits::default() };
+    let limits = ListenLimits::default();
     let server = Running::start(limits).await;
     // More than the buffers of both sockets take.
     let bytes = noise(30_000_000);
@@ -255,7 +270,10 @@ async fn a_client_that_does_not_read_gives_its_place_back() {
     let mut answer = [0; 12];
     stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer, b"HTTP/1.1 200");
-    until("the download that stalls is ended", async || server.site.downloads() == 0).await;
+    pass_time(limits.send_timeout - MOMENT).await;
+    assert_eq!(server.site.downloads(), 1, "it has its time");
+    pass_time(2 * MOMENT).await;
+    assert_eq!(server.site.downloads(), 0, "the download that stalls is ended");
     drop(stream);
 }
 
@@ -290,9 +308,9 @@ async fn downloads_that_are_not_read_leave_others_theirs() {
     assert!(server.site.downloads() <= DOWNLOADS_MAX);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn shutdown_ends_idle_connections_and_after_its_grace_all() {
-    let limits = ListenLimits { shutdown_grace: Duration::from_millis(300), ..ListenLimits::default() };
+    let limits = ListenLimits::default();
     let server = Running::start(limits).await;
     server.put("metadata/timestamp.json", b"{}");
     let mut idle = server.connect().await;
@@ -309,9 +327,12 @@ async fn shutdown_ends_idle_connections_and_after_its_grace_all() {
         .await
         .unwrap();
     stalled.read_exact(&mut byte).await.unwrap();
+    let began = Instant::now();
     server.stop.send(()).unwrap();
     idle.read_to_end(&mut Vec::new()).await.unwrap();
-    tokio::time::timeout(Duration::from_secs(5), server.task).await.unwrap().unwrap();
+    assert_eq!(began.elapsed(), Duration::ZERO, "the idle one is closed at once");
+    server.task.await.unwrap();
+    assert_eq!(began.elapsed(), limits.shutdown_grace, "the other one after its grace");
     let mut rest = Vec::new();
     let _ = stalled.read_to_end(&mut rest).await;
     assert!(rest.len() < bytes.len(), "the download was cut");

@@ -1,4 +1,4 @@
-//! A repository to fetch from, fetch settings that do not keep a test waiting, and what tests ask of both.
+//! A repository to fetch from, fetch settings, the paused clock, and what tests ask of them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -107,7 +107,7 @@ pub fn head_starts(millis: u64) -> HeadStarts {
     }
 }
 
-/// Times in proportion to the product's, and long against what a loaded machine adds.
+/// Times in proportion to the product's. The tests run on a paused clock, on which a loaded machine adds nothing to them.
 pub fn settings() -> FetchSettings {
     FetchSettings {
         connect_timeout: Duration::from_secs(1),
@@ -138,15 +138,14 @@ pub fn walk(fetcher: &Fetcher, bases: &[&str]) -> Walk {
     Walk::new(fetcher, sources(bases), 0, now())
 }
 
-/// Looks until a state has come that nothing announces; fails when it does not come.
-pub async fn until(what: &str, has_come: impl AsyncFn() -> bool) {
-    let looking = async {
-        while !has_come().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    let bound = Duration::from_secs(60);
-    tokio::time::timeout(bound, looking).await.unwrap_or_else(|_| panic!("waited without success: {what}"));
+/// Lets so much of a test's paused clock pass: what is due until then happens, and nobody waits in real time. The clock
+/// moves only while every task waits, so that after the shortest time all that could happen has happened.
+///
+/// # Panics
+/// When the clock is not paused (`start_paused = true`).
+pub async fn pass_time(time: Duration) {
+    tokio::time::advance(Duration::ZERO).await;
+    tokio::time::sleep(time).await;
 }
 
 /// Bytes that do not repeat.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
 use secrecy::SecretString;
-use tokio::sync::{MutexGuard, Semaphore};
+use tokio::sync::{MutexGuard, Semaphore, watch};
 
 use super::attempts::{Attempts, RecordedFailures};
 use super::oidc::Oidc;
@@ -14,6 +14,7 @@ use crate::db::Db;
 use crate::error::Result;
 use crate::limits;
 use crate::publishing::PublishingService;
+use crate::turns::Turns;
 
 /// The service that knows who administers.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub struct AccessService {
     pub(super) failures: Mutex<RecordedFailures>,
     pub(super) first_password: Mutex<Option<SecretString>>,
     pub(super) oidc: Option<Oidc>,
-    changing: tokio::sync::Mutex<()>,
+    changing: Turns,
 }
 
 impl AccessService {
@@ -51,13 +52,18 @@ impl AccessService {
             failures: Mutex::default(),
             first_password: Mutex::default(),
             oidc: Oidc::open(config)?,
-            changing: tokio::sync::Mutex::new(()),
+            changing: Turns::default(),
         })
     }
 
     /// Waits for its turn to change who administers.
     pub async fn change(&self) -> MutexGuard<'_, ()> {
-        self.changing.lock().await
+        self.changing.take().await
+    }
+
+    /// How many wait for their turn.
+    pub fn changes_waiting(&self) -> watch::Receiver<usize> {
+        self.changing.waiting()
     }
 
     /// The password of the first administrator, if this start made one: given once.

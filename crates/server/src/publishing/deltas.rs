@@ -16,6 +16,7 @@ use headwater_publisher::deltas::{ReleaseChain, make, retain_stored};
 use headwater_publisher::{Destination, Error as PublishError};
 use headwater_repo::{ComponentName, Delta, Inventory, InventoryItem, error_chain};
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
 
 use super::failures::of_publisher;
 use super::service::PublishingService;
@@ -23,7 +24,7 @@ use crate::audit::Audit;
 use crate::caller::Caller;
 use crate::db::{Connection, deltas as rows};
 use crate::error::{Error, Result, summary};
-pub use delta_worker::DeltaWorker;
+pub use delta_worker::{DeltaInProgress, DeltaWorker};
 use delta_worker::{Observer, in_background};
 
 impl PublishingService {
@@ -95,6 +96,11 @@ impl PublishingService {
     /// Stops making deltas, until [`Self::resume_deltas`] or the next start.
     pub fn pause_deltas(&self) {
         self.delta_worker.pause();
+    }
+
+    /// The deltas that are being made, whenever one begins, gets further or ends.
+    pub fn deltas_in_progress(&self) -> watch::Receiver<Vec<DeltaInProgress>> {
+        self.delta_worker.in_progress.subscribe()
     }
 
     /// Continues to make deltas.

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, RwLock};
 
+use headwater_api::v1::SyncProgress;
 use headwater_depot::files::FileAccess;
 use headwater_depot::objects::{FolderStore, ObjectStore};
 use headwater_depot::store::Store;
 use headwater_policy::Repository;
 use headwater_publisher::ChangeLock;
 use headwater_repo::{Published, Role, layout};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::deltas::DeltaWorker;
 use super::failures::store_failed;
@@ -21,6 +22,7 @@ use crate::data::DataFolder;
 use crate::db::Db;
 use crate::error::{Error, Refusal, Result};
 use crate::limits;
+use crate::turns::Turns;
 
 /// The service that publishes.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ pub struct PublishingService {
     pub(super) delta_worker: DeltaWorker,
     pub(super) vendor_sync: VendorSync,
     pub(super) uploads: Semaphore,
-    pub(super) changing: Arc<tokio::sync::Mutex<()>>,
+    pub(super) changing: Turns,
 }
 
 impl PublishingService {
@@ -75,13 +77,23 @@ impl PublishingService {
             delta_worker: DeltaWorker::default(),
             vendor_sync: VendorSync::default(),
             uploads: Semaphore::new(limits::UPLOADS_MAX),
-            changing: Arc::default(),
+            changing: Turns::default(),
         })
     }
 
     /// Waits for its turn to change something.
     pub async fn change(&self) -> ChangeLock {
-        ChangeLock::new(Arc::clone(&self.changing).lock_owned().await)
+        ChangeLock::new(self.changing.take_owned().await)
+    }
+
+    /// How many wait for their turn.
+    pub fn changes_waiting(&self) -> watch::Receiver<usize> {
+        self.changing.waiting()
+    }
+
+    /// How far the sync with the vendor source is, whenever it gets further; `None` if none runs.
+    pub fn vendor_sync_progress(&self) -> watch::Receiver<Option<SyncProgress>> {
+        self.vendor_sync.watch_progress()
     }
 
     /// A permit to upload an archive: only so many are received at once.

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard as Guard};
 use headwater_api::v1::SyncProgress;
 use headwater_repo::{ComponentName, Digest};
 use tokio::sync::futures::Notified;
-use tokio::sync::{MutexGuard, Notify};
+use tokio::sync::{MutexGuard, Notify, watch};
 
 use crate::limits::VENDOR_COMPONENTS_MAX;
 
@@ -14,7 +14,7 @@ use crate::limits::VENDOR_COMPONENTS_MAX;
 #[derive(Debug, Default)]
 pub(super) struct VendorSync {
     turn: tokio::sync::Mutex<()>,
-    progress: Mutex<Option<SyncProgress>>,
+    progress: watch::Sender<Option<SyncProgress>>,
     stop: Notify,
     content: Mutex<Content>,
 }
@@ -33,7 +33,7 @@ impl VendorSync {
     /// Waits for its turn and shows a sync as running for as long as the answer lives.
     pub async fn begin(&self) -> Running<'_> {
         let turn = self.turn.lock().await;
-        *self.lock() = Some(SyncProgress::default());
+        self.progress.send_replace(Some(SyncProgress::default()));
         Running { sync: self, _turn: turn }
     }
 
@@ -49,14 +49,21 @@ impl VendorSync {
 
     /// How far the sync is; `None` if none runs.
     pub fn progress(&self) -> Option<SyncProgress> {
-        self.lock().clone()
+        self.progress.borrow().clone()
+    }
+
+    /// The same, whenever it changes.
+    pub fn watch_progress(&self) -> watch::Receiver<Option<SyncProgress>> {
+        self.progress.subscribe()
     }
 
     /// Changes what is shown of the sync that runs.
     pub fn show(&self, change: impl FnOnce(&mut SyncProgress)) {
-        if let Some(progress) = self.lock().as_mut() {
-            change(progress);
-        }
+        self.progress.send_modify(|progress| {
+            if let Some(progress) = progress {
+                change(progress);
+            }
+        });
     }
 
     /// Whether this was the component's release that was verified last.
@@ -86,10 +93,6 @@ impl VendorSync {
     fn content(&self) -> Guard<'_, Content> {
         self.content.lock().expect("nobody panics while holding this lock")
     }
-
-    fn lock(&self) -> Guard<'_, Option<SyncProgress>> {
-        self.progress.lock().expect("nobody panics while holding this lock")
-    }
 }
 
 /// A sync that is shown as running for as long as this lives: one whose caller hung up is dropped midway.
@@ -100,6 +103,6 @@ pub(super) struct Running<'a> {
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        *self.sync.lock() = None;
+        self.sync.progress.send_replace(None);
     }
 }

@@ -1,14 +1,11 @@
 //! Signing in, sessions, tokens (I4).
 
-use std::time::Duration;
-
 use reqwest::header::{COOKIE, ORIGIN, SET_COOKIE};
 use reqwest::{Method, Response, StatusCode};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use tokio::time::timeout;
 
-use crate::harness::{Server, answer, local};
+use crate::harness::{Server, answer, local, until};
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -138,14 +135,19 @@ async fn who_changes_the_password_signs_in_again_with_it_everywhere() {
 async fn a_change_of_the_password_brings_nobody_back_who_was_removed_meanwhile() {
     let server = Server::start().await;
     let cookie = added(&server, "ann", "admin").await;
-    let turn = server.running.services().access.change().await;
+    let access = &server.running.services().access;
+    let (turn, mut waiting) = (access.change().await, access.changes_waiting());
     let mut removed = Box::pin(server.ok("DELETE", "/api/v1/administrators/ann", None));
     let mut changed = Box::pin(change(&server, &cookie, PASSWORD, "another horse battery"));
     // The removal waits for its turn; behind it, when the password is proven, the change.
-    let early = timeout(Duration::from_millis(200), &mut removed).await;
-    assert!(early.is_err());
-    let early = timeout(Duration::from_secs(2), &mut changed).await;
-    assert!(early.is_err());
+    tokio::select! {
+        _ = &mut removed => panic!("removed out of turn"),
+        () = until("the removal waits", &mut waiting, |waiting| *waiting == 1) => {}
+    }
+    tokio::select! {
+        _ = &mut changed => panic!("changed out of turn"),
+        () = until("the change waits behind it", &mut waiting, |waiting| *waiting == 2) => {}
+    }
     drop(turn);
     removed.await;
     assert_eq!(code(changed.await).await, (401, "wrong_password".to_owned()));

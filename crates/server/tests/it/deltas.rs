@@ -6,9 +6,11 @@ use std::fs::File;
 use headwater_depot::{Blob, Store};
 use headwater_policy::Class;
 use headwater_repo::{Delta, DeltaPaths, Digest, Manifest};
+use headwater_server::publishing::DeltaInProgress;
 use headwater_server::{Config, open};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use tokio::sync::watch;
 
 use crate::harness::{Server, config, now, until};
 
@@ -325,13 +327,15 @@ async fn deltas_are_shown_by_file_and_from_the_nearest_release_on() {
 #[tokio::test]
 async fn a_delta_that_is_being_made_is_shown_so() {
     let server = busy().await;
-    until("the delta is being made", async || {
-        let view = server.get(RULES).await;
-        let one = &view["deltas"][0];
-        assert_eq!((&one["from"], &one["to"], &one["size"]), (&json!(1), &json!(2), &Value::Null), "{view}");
-        one["state"] == "making" && one["permille"].as_u64() > Some(0)
+    until("a part of the delta", &mut in_progress(&server), |deltas| {
+        deltas.iter().any(|delta| delta.job.permille() > 0)
     })
     .await;
+    let view = server.get(RULES).await;
+    let one = &view["deltas"][0];
+    assert_eq!((&one["from"], &one["to"], &one["size"]), (&json!(1), &json!(2), &Value::Null), "{view}");
+    assert_eq!(one["state"], "making", "{view}");
+    assert!(one["permille"].as_u64() > Some(0), "{view}");
     server.stop().await;
 }
 
@@ -357,13 +361,17 @@ async fn until_making(server: &Server) {
 }
 
 async fn until_making_any(server: &Server) {
-    let making = async || server.get("/api/v1/deltas").await["making"] != json!([]);
-    until("a delta is being made", making).await;
+    until("a delta is being made", &mut in_progress(server), |deltas| !deltas.is_empty()).await;
+}
+
+fn in_progress(server: &Server) -> watch::Receiver<Vec<DeltaInProgress>> {
+    server.running.services().publishing.deltas_in_progress()
 }
 
 /// Waits until nothing is being made any more. Making is paused then.
 async fn until_idle(server: &Server) {
-    until("no delta is being made", async || server.get("/api/v1/deltas").await["making"] == json!([])).await;
+    until("no delta is being made", &mut in_progress(server), Vec::is_empty).await;
+    assert_eq!(server.get("/api/v1/deltas").await["making"], json!([]));
     server.ok("POST", "/api/v1/deltas/pause", None).await;
 }
 

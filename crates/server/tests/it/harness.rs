@@ -16,7 +16,9 @@ use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::endpoint::Endpoint;
@@ -353,13 +355,32 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Looks until a state has come that nothing announces; fails when it does not come.
-pub async fn until(what: &str, mut has_come: impl AsyncFnMut() -> bool) {
-    let looking = async {
-        while !has_come().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    let bound = Duration::from_secs(60);
-    tokio::time::timeout(bound, looking).await.unwrap_or_else(|_| panic!("waited without success: {what}"));
+/// As long as a test waits for a state that is to come. Shorter than the server gives to who says nothing, so that nothing is
+/// waited for that only this time-out brings.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+const _: () = assert!(WAIT_MAX.as_secs() < headwater_server::limits::LOCAL_HEADER_TIMEOUT.as_secs());
+
+/// Waits for what is to come; fails, saying what, when it does not.
+pub async fn in_time<T>(what: &str, coming: impl Future<Output = T>) -> T {
+    let come = tokio::time::timeout(WAIT_MAX, coming).await;
+    come.unwrap_or_else(|_| panic!("waited without success: {what}"))
+}
+
+/// Waits until a state that the server announces is so.
+pub async fn until<T>(what: &str, state: &mut watch::Receiver<T>, is_so: impl FnMut(&T) -> bool) {
+    drop(in_time(what, state.wait_for(is_so)).await.expect("the server is there"));
+}
+
+/// Moves the clock of the test and of the server forward at once: what is due until then is due now.
+pub async fn skip_time(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
+/// Leaves a connection, and returns once the server has closed it too: its place is free.
+pub async fn leave(mut stream: TcpStream) {
+    stream.shutdown().await.unwrap();
+    // What the server says to it is nobody's concern, nor how it ends.
+    let _ = stream.read_to_end(&mut Vec::new()).await;
 }

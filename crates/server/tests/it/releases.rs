@@ -6,7 +6,7 @@ use headwater_policy::Class;
 use serde_json::json;
 use tar::EntryType as E;
 
-use crate::harness::{Server, add, files, now, tar, until};
+use crate::harness::{Server, add, files, leave, now, tar};
 
 /// An admin begins an upload of 100,000 bytes.
 fn upload_head(server: &Server) -> String {
@@ -285,31 +285,28 @@ async fn an_upload_that_breaks_off_publishes_nothing() {
 
 #[tokio::test]
 async fn so_many_uploads_at_once_and_no_more() {
-    use tokio::io::AsyncWriteExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let server = Server::start().await;
-    let head = upload_head(&server);
+    // The server asks for the content of an upload once it has a place.
+    let head = upload_head(&server).replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
     let begin = async || {
         let mut connection = tokio::net::TcpStream::connect(server.running.console_addr).await.unwrap();
         connection.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        connection.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 100");
         connection
     };
     let mut open = Vec::new();
     for _ in 0..headwater_server::limits::UPLOADS_MAX {
         open.push(begin().await);
     }
-    // One that is not even an archive is refused for that until the others have their places; while it has one itself,
-    // it is one of the others that is refused.
     let answer = async || server.upload(UPLOAD, Vec::new()).await.0;
-    until("no more uploads are taken", async || {
-        let is_busy = answer().await == 503;
-        if !is_busy {
-            open.push(begin().await);
-        }
-        is_busy
-    })
-    .await;
-    drop(open);
-    until("uploads are taken again", async || answer().await == 422).await;
+    assert_eq!(answer().await, 503, "no more are taken");
+    for connection in open {
+        leave(connection).await;
+    }
+    assert_eq!(answer().await, 422, "one that is not even an archive is taken, and refused for that");
 }
 
 /// What a killed server leaves is either the old state or the new one, and the next start is whole.

@@ -8,7 +8,7 @@ use headwater_policy::Class;
 use headwater_publisher::deltas::{ChainState, DeltaJob, DeltaObserver};
 use headwater_repo::ComponentName;
 use jiff::Timestamp;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::error::{Error, Result};
 use crate::limits::{DELTA_NICENESS, DELTAS_RETRY_MAX, JOB_TICK};
@@ -20,9 +20,10 @@ pub struct DeltaWorker {
     wake: Notify,
     stop: AtomicBool,
     state: Mutex<State>,
+    pub(super) in_progress: watch::Sender<Vec<DeltaInProgress>>,
 }
 
-/// Which components need nothing, as they were then; for which making deltas failed; and what is being made.
+/// Which components need nothing, as they were then, and for which making deltas failed.
 #[derive(Debug, Default)]
 pub(super) struct State {
     done: BTreeMap<(Class, ComponentName), Done>,
@@ -30,7 +31,6 @@ pub(super) struct State {
     /// How many tries in a row failed, and until when the next one waits.
     failures: u32,
     rests_until: Option<Timestamp>,
-    pub working: Vec<Working>,
 }
 
 /// A component that needs nothing, as long as it is signed so.
@@ -41,10 +41,12 @@ struct Done {
     too_large: Vec<String>,
 }
 
-/// A delta being made, of a class.
+/// A delta that is being made.
 #[derive(Debug)]
-pub(super) struct Working {
+pub struct DeltaInProgress {
+    /// The class of its component.
     pub class: Class,
+    /// Its files, and how far it is.
     pub job: Arc<DeltaJob>,
 }
 
@@ -60,11 +62,17 @@ impl DeltaObserver for Observer<'_> {
     }
 
     fn started(&self, job: &Arc<DeltaJob>) {
-        self.worker.state().working.push(Working { class: self.class, job: Arc::clone(job) });
+        let delta = DeltaInProgress { class: self.class, job: Arc::clone(job) };
+        self.worker.in_progress.send_modify(|all| all.push(delta));
+    }
+
+    fn advanced(&self, _: &DeltaJob) {
+        // The job has the number itself: only who watches it learns something.
+        self.worker.in_progress.send_modify(|_| ());
     }
 
     fn ended(&self, job: &Arc<DeltaJob>) {
-        self.worker.state().working.retain(|working| !Arc::ptr_eq(&working.job, job));
+        self.worker.in_progress.send_modify(|all| all.retain(|delta| !Arc::ptr_eq(&delta.job, job)));
     }
 }
 

@@ -7,7 +7,7 @@ use headwater_policy::Class;
 use headwater_publisher::deltas::ReleaseChain;
 use headwater_repo::{ComponentName, Delta, Digest, Inventory, InventoryItem, Manifest, NeededDeltas};
 
-use super::delta_worker::Working;
+use super::delta_worker::DeltaInProgress;
 use crate::error::Result;
 use crate::publishing::service::PublishingService;
 
@@ -42,15 +42,15 @@ impl PublishingService {
                 });
             }
         }
-        let being_made = |working: &Working| DeltaBeingMade {
-            class: working.class.to_string(),
-            name: working.job.component.to_string(),
-            path: working.job.path.to_string(),
-            base: working.job.base.to_string(),
-            result: working.job.result.to_string(),
-            permille: working.job.permille(),
+        let being_made = |delta: &DeltaInProgress| DeltaBeingMade {
+            class: delta.class.to_string(),
+            name: delta.job.component.to_string(),
+            path: delta.job.path.to_string(),
+            base: delta.job.base.to_string(),
+            result: delta.job.result.to_string(),
+            permille: delta.job.permille(),
         };
-        let making = self.delta_worker.state().working.iter().map(being_made).collect();
+        let making = self.delta_worker.in_progress.borrow().iter().map(being_made).collect();
         Ok(DeltasView { paused: self.delta_worker.is_stopped(), making, items })
     }
 
@@ -65,8 +65,8 @@ impl PublishingService {
         };
         let inventory = self.present_inventory(&mut self.db.connection().await?, class).await?;
         let Look { needed_deltas, too_large } = self.look(class, name, &release_chain, &inventory).await?;
-        let being_made = |working: &Working| ((working.job.base, working.job.result), working.job.permille());
-        let making = self.delta_worker.state().working.iter().map(being_made).collect();
+        let being_made = |delta: &DeltaInProgress| ((delta.job.base, delta.job.result), delta.job.permille());
+        let making = self.delta_worker.in_progress.borrow().iter().map(being_made).collect();
         let store = self.store(class);
         let there = |delta: &Delta| store.has_whole(&delta.sha256, delta.size);
         Ok((views(&release_chain, &there, &needed_deltas, &making), too_large))
@@ -85,14 +85,14 @@ impl PublishingService {
         let Some(release_chain) = self.release_chain(class, name)? else { return standing("none", 0, 0) };
         let Look { needed_deltas: NeededDeltas { manifest, missing }, too_large } =
             self.look(class, name, &release_chain, inventory).await?;
-        let being_made = |working: &Working| {
-            missing.iter().any(|it| (it.base, it.result) == (working.job.base, working.job.result))
+        let being_made = |delta: &DeltaInProgress| {
+            missing.iter().any(|it| (it.base, it.result) == (delta.job.base, delta.job.result))
         };
         let (made, wanted) = (manifest.deltas().count() as u64, missing.len() as u64);
         let state = match (made, wanted) {
             _ if release_chain.others.is_empty() => "none",
             _ if self.delta_worker.failure(class, name).is_some() => "failed",
-            (_, 1..) if self.delta_worker.state().working.iter().any(being_made) => "making",
+            (_, 1..) if self.delta_worker.in_progress.borrow().iter().any(being_made) => "making",
             (_, 1..) => "queued",
             (1.., 0) => "made",
             (0, 0) if !too_large.is_empty() => "too_large",
