@@ -121,6 +121,8 @@ pub struct Config {
     pub deltas_threads: usize,
     /// Bytes of memory that making one delta may take.
     pub deltas_memory_bytes: u64,
+    /// How much the threads that make deltas give way to others: no setting, but a test on a busy machine gives it 0.
+    pub deltas_niceness: i32,
     /// How long after signing metadata expires.
     pub expiry: Expiry,
     /// The passphrase of the online keys.
@@ -234,6 +236,7 @@ impl TryFrom<RawConfig> for Config {
                 limits::DELTAS_THREADS_MAX,
             )? as usize,
             deltas_memory_bytes: mebibytes("deltas_memory_mib", raw.deltas_memory_mib.unwrap_or(1024))?,
+            deltas_niceness: limits::DELTA_NICENESS,
         };
         if config.fleet_url.as_ref().is_some_and(|url| !url.as_str().starts_with("https:")) {
             return Err(value("fleet_url", "the fleet listener speaks TLS; write https://".to_owned()));

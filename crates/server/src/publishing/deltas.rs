@@ -112,7 +112,7 @@ impl PublishingService {
     async fn deltas_of(self: &Arc<Self>, class: Class, name: &ComponentName, now: Timestamp) -> Result<u64> {
         let destination = self.destination(class, &Caller::server(now));
         let (this, name, settings) = (Arc::clone(self), name.clone(), self.settings.deltas);
-        let made = in_background(move || {
+        let made = in_background(self.settings.deltas_niceness, move || {
             let destination: &dyn Destination = &destination;
             let (objects, store) = (destination.objects(), destination.store());
             let chain =

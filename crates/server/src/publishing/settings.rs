@@ -20,6 +20,8 @@ pub struct PublishingSettings {
     pub upload_bytes_max: u64,
     /// Which deltas there shall be.
     pub deltas: DeltaSettings,
+    /// How much the threads that make them give way to others.
+    pub deltas_niceness: i32,
 }
 
 impl From<&Config> for PublishingSettings {
@@ -37,6 +39,7 @@ impl From<&Config> for PublishingSettings {
                 threads: config.deltas_threads,
                 ..DeltaSettings::default()
             },
+            deltas_niceness: config.deltas_niceness,
         }
     }
 }

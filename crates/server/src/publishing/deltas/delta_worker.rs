@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
 use crate::error::{Error, Result};
-use crate::limits::{DELTA_NICENESS, DELTAS_RETRY_MAX, JOB_TICK};
+use crate::limits::{DELTAS_RETRY_MAX, JOB_TICK};
 
 /// What is going on, and whether it is paused.
 #[derive(Debug, Default)]
@@ -166,14 +166,15 @@ impl DeltaWorker {
     }
 }
 
-/// Does something in a thread of its own, of low priority, as are the threads that it starts.
+/// Does something in a thread of its own, of low priority (`niceness`), as are the threads that it starts.
 pub(super) fn in_background<T: Send + 'static>(
+    niceness: i32,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<impl Future<Output = T>> {
     let (sender, done) = tokio::sync::oneshot::channel();
     let spawned = std::thread::Builder::new().name("delta".to_owned()).spawn(move || {
         // Best effort: without it, it is only less polite.
-        let _ = rustix::process::nice(DELTA_NICENESS);
+        let _ = rustix::process::nice(niceness);
         let _ = sender.send(work());
     });
     spawned.map_err(|source| Error::Disk { doing: "cannot start a thread".to_owned(), source })?;
