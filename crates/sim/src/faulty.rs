@@ -107,6 +107,14 @@ struct Source {
 pub fn serve(settings: Settings) -> Result<()> {
     let listener = TcpListener::bind(settings.listen)
         .with_context(|| format!("cannot listen at {}", settings.listen))?;
+    serve_on(&listener, settings)
+}
+
+/// As [`serve`], on a listener that is there already.
+///
+/// # Errors
+/// It cannot open its log.
+pub fn serve_on(listener: &TcpListener, settings: Settings) -> Result<()> {
     let log = File::options().create(true).append(true).open(&settings.log)?;
     let source = Arc::new(Source { settings, log: Mutex::new(log), used: Mutex::default() });
     println!("listening at {}", listener.local_addr()?);

@@ -12,6 +12,13 @@ fn json(folder: &Path, arguments: &[&str]) -> Value {
     serde_json::from_str(&done(folder, &arguments)).unwrap()
 }
 
+/// The words that publish folder `rules` as a version of `rules`.
+fn publication<'a>(version: &'a str, more: &[&'a str]) -> Vec<&'a str> {
+    let words =
+        ["repo", "publish", "public", "--keys", "keys", "rules", "--name", "rules", "--version", version];
+    [&words[..], more].concat()
+}
+
 /// A folder with a repository and two releases in it.
 fn repository() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -20,21 +27,7 @@ fn repository() -> tempfile::TempDir {
     fs::create_dir(here.join("rules")).unwrap();
     for version in ["1.0", "1.1"] {
         fs::write(here.join("rules/base"), format!("rules of {version}\n").repeat(1000)).unwrap();
-        done(
-            here,
-            &[
-                "repo",
-                "publish",
-                "public",
-                "--keys",
-                "keys",
-                "rules",
-                "--name",
-                "rules",
-                "--version",
-                version,
-            ],
-        );
+        done(here, &publication(version, &[]));
     }
     folder
 }
@@ -428,19 +421,7 @@ fn a_release_is_published_with_deltas_from_those_before() {
     let publish = |number: usize, deltas: &str| {
         fs::write(here.join("rules/base"), rules(number)).unwrap();
         let version = number.to_string();
-        let words = [
-            "repo",
-            "publish",
-            "public",
-            "--keys",
-            "keys",
-            "rules",
-            "--name",
-            "rules",
-            "--version",
-            &version,
-        ];
-        done(here, &[&words[..], &["--deltas", deltas]].concat());
+        done(here, &publication(&version, &["--deltas", deltas]));
     };
     let manifest = |number: usize| -> headwater_repo::Manifest {
         let targets = here.join("public/components/targets/rules");
@@ -470,22 +451,6 @@ fn a_release_is_published_with_deltas_from_those_before() {
     publish(6, "0");
     assert!(!manifest(6).has_deltas());
     assert_eq!(json(here, &["repo", "verify", "public"])["problems"], serde_json::json!([]));
-    let refused = headwater(
-        here,
-        &[
-            "repo",
-            "publish",
-            "public",
-            "--keys",
-            "keys",
-            "rules",
-            "--name",
-            "rules",
-            "--version",
-            "7",
-            "--deltas",
-            "15",
-        ],
-    );
+    let refused = headwater(here, &publication("7", &["--deltas", "15"]));
     assert_eq!(refused.exit, 2);
 }

@@ -7,7 +7,9 @@ use headwater_depot::serve::{ListenLimits, ServeLimits, SharedRepositories, list
 use headwater_policy::Class;
 use tokio::net::TcpListener;
 
-use crate::world::{NewRelease, World, assert_no_leftovers, class, current, noise, update, words};
+use crate::world::{
+    NewRelease, World, assert_no_leftovers, class, client_of_rules, current, noise, update, words,
+};
 
 #[tokio::test]
 async fn a_first_run_installs_everything_and_a_second_fetches_nothing() {
@@ -46,10 +48,7 @@ async fn a_first_run_installs_everything_and_a_second_fetches_nothing() {
 
 #[tokio::test]
 async fn an_unchanged_file_is_taken_from_the_installed_release() {
-    let mut world = World::new().await;
-    world.component("rules", 1);
-    let client = world.client("pc-1");
-    update(&client).await;
+    let (mut world, client) = client_of_rules(1).await;
     world.component("rules", 2);
     let report = update(&client).await;
     assert_eq!(current(&client, "components/rules/current/rules/changing.txt"), "release 2\n");
@@ -103,10 +102,7 @@ fn copy_tree(from: &std::path::Path, to: &std::path::Path) {
 
 #[tokio::test]
 async fn a_spoilt_installed_file_is_fetched_and_not_copied() {
-    let mut world = World::new().await;
-    world.component("rules", 1);
-    let client = world.client("pc-1");
-    update(&client).await;
+    let (mut world, client) = client_of_rules(1).await;
     std::fs::write(client.data.join("components/rules/current/rules/big.bin"), b"spoilt").unwrap();
     world.component("rules", 2);
     let report = update(&client).await;
@@ -149,10 +145,7 @@ async fn a_signed_rollback_goes_back_and_anything_else_does_not() {
 
 #[tokio::test]
 async fn a_probe_that_fails_goes_back_once_and_is_remembered_until_asked() {
-    let mut world = World::new().await;
-    world.component("rules", 1);
-    let client = world.client("pc-1");
-    update(&client).await;
+    let (mut world, client) = client_of_rules(1).await;
     world.components().release(&NewRelease {
         name: "rules",
         sequence: 2,

@@ -6,14 +6,11 @@ use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
 use headwater_api::report::{ClassResult, Report};
 use headwater_client::{Config, Daemon, DataFolder, RunOptions, run_once, status};
 
-use crate::world::{World, class, current, update};
+use crate::world::{World, class, client_of_rules, current, update};
 
 /// A client that was current once, with the next release published.
 async fn world_before_an_update() -> (World, Config) {
-    let mut world = World::new().await;
-    world.component("rules", 1);
-    let client = world.client("pc-1");
-    update(&client).await;
+    let (mut world, client) = client_of_rules(1).await;
     world.component("rules", 2);
     (world, client)
 }

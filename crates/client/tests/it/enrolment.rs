@@ -11,7 +11,7 @@ use headwater_client::{
 use headwater_policy::Class;
 use jiff::SignedDuration;
 
-use crate::world::{World, class, current, update};
+use crate::world::{World, class, client_of_rules, current, update};
 
 /// The world with one update agent for everything.
 async fn with_agent(world: &mut World) -> (Config, Daemon) {
@@ -155,10 +155,7 @@ async fn a_client_whose_key_was_revoked_comes_back_with_a_new_one() {
 
 #[tokio::test]
 async fn a_revoked_client_comes_back_after_the_roots_changed_and_a_refused_one_keeps_what_it_has() {
-    let mut world = World::new().await;
-    world.component("rules", 1);
-    let client = world.client("pc-1");
-    update(&client).await;
+    let (mut world, client) = client_of_rules(1).await;
     let identity = || {
         ["key.pem", "encryption-key.pem", "certificate.pem"]
             .map(|name| fs::read(client.data.join("identity").join(name)).unwrap())
@@ -191,10 +188,7 @@ async fn a_revoked_client_comes_back_after_the_roots_changed_and_a_refused_one_k
 
 #[tokio::test]
 async fn a_revoked_client_comes_back_to_a_fleet_of_another_ca() {
-    let mut world = World::new().await;
-    world.component("rules", 1);
-    let client = world.client("pc-1");
-    update(&client).await;
+    let (mut world, client) = client_of_rules(1).await;
     world.fleet.revoke("pc-1");
     world.fleet.replace_ca();
     world.show_new_certificate();

@@ -8,7 +8,7 @@ use headwater_client::{DataFolder, RunOptions, Trigger, exit_code, run_once, sta
 use headwater_policy::{Class, Repository};
 
 use crate::update_agent::{agent, free_port, with_agent};
-use crate::world::{World, class, update};
+use crate::world::{World, class, client_of_rules, update};
 
 /// Nobody listens there.
 const DEAD: &str = "http://127.0.0.1:1";
@@ -150,10 +150,7 @@ async fn a_source_that_is_behind_the_named_policy_gives_way_to_the_server() {
 
 #[tokio::test]
 async fn a_daily_look_takes_the_policy_and_runs_no_class() {
-    let mut world = World::new().await;
-    world.component("rules", 1);
-    let client = world.client("pc-1");
-    update(&client).await;
+    let (mut world, client) = client_of_rules(1).await;
     world.component("rules", 2);
     world.settings.poll_interval_minutes = 7;
     world.publish_settings();

@@ -14,6 +14,17 @@ use tokio::time::timeout;
 
 use crate::world::{NewRelease, WAIT_MAX, World, class, current, update, words};
 
+/// Publishes program `fix`, which installs itself by that script.
+fn release_fix(world: &mut World, script: &str) {
+    world.programs().release(&NewRelease {
+        name: "fix",
+        sequence: 1,
+        files: &[("install.sh", script.as_bytes())],
+        install: Some((words(&["./install.sh"]), 60)),
+        ..NewRelease::default()
+    });
+}
+
 #[tokio::test]
 async fn an_install_command_runs_in_its_release_and_a_failing_one_brings_the_former_back() {
     let mut world = World::new().await;
@@ -42,16 +53,7 @@ async fn an_install_command_runs_in_its_release_and_a_failing_one_brings_the_for
 #[tokio::test]
 async fn an_install_command_is_found_from_a_relative_data_folder() {
     let mut world = World::new().await;
-    let files: &[(&str, &[u8])] =
-        &[("install.sh", b"#!/bin/sh\ntest -e \"$HEADWATER_RELEASE/install.sh\"\n")];
-    let install = Some((words(&["./install.sh"]), 20));
-    world.programs().release(&NewRelease {
-        name: "fix",
-        sequence: 1,
-        files,
-        install,
-        ..NewRelease::default()
-    });
+    release_fix(&mut world, "#!/bin/sh\ntest -e \"$HEADWATER_RELEASE/install.sh\"\n");
     let bundle = world.bundle();
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_headwater-client"))
         .args(["update", "--id", "pc-1", "--address", "127.0.0.1", "--data", "relative", "--bundle"])
@@ -96,15 +98,7 @@ async fn a_stopped_update_takes_its_install_command_along() {
     let held = world.folder.path().join("held");
     let mut holders = Holders::of(held.clone());
     let script = format!("#!/bin/sh\nexec >{}\nsleep 300 &\necho begun\nsleep 300\n", held.display());
-    let files: &[(&str, &[u8])] = &[("install.sh", script.as_bytes())];
-    let install = Some((words(&["./install.sh"]), 60));
-    world.programs().release(&NewRelease {
-        name: "fix",
-        sequence: 1,
-        files,
-        install,
-        ..NewRelease::default()
-    });
+    release_fix(&mut world, &script);
     let mut update = tokio::process::Command::new(env!("CARGO_BIN_EXE_headwater-client"))
         .args(["update", "--id", "pc-1", "--address", "127.0.0.1", "--data"])
         .arg(world.folder.path().join("client"))

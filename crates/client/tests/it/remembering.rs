@@ -8,7 +8,7 @@ use headwater_client::{Config, DataFolder, Error, RunOptions, Spool, run_once, s
 use headwater_policy::Class;
 use headwater_repo::{Digest, Sequence};
 
-use crate::world::{World, assert_no_leftovers, class, current, update};
+use crate::world::{World, assert_no_leftovers, class, client_of_rules, current, update};
 
 #[tokio::test]
 async fn reports_wait_for_the_server_and_arrive_in_order() {
@@ -82,10 +82,7 @@ fn the_oldest_failure_is_forgotten_at_the_limit() {
 
 #[tokio::test]
 async fn what_a_crash_left_is_removed_and_an_unjudged_release_is_judged() {
-    let mut world = World::new().await;
-    world.component("rules", 1);
-    let client = world.client("pc-1");
-    update(&client).await;
+    let (_world, client) = client_of_rules(1).await;
     let slot = client.data.join("components/rules");
     std::fs::create_dir_all(slot.join("releases/.tmp-1-2-abc/sub")).unwrap();
     std::fs::write(slot.join(".tmp-1-current"), b"").unwrap();
@@ -108,10 +105,7 @@ async fn what_a_crash_left_is_removed_and_an_unjudged_release_is_judged() {
 /// A folder that is a file stands for a disk that refuses: like permission and space, it is not the source's fault.
 #[tokio::test]
 async fn a_disk_that_refuses_ends_the_run_and_the_server_learns_of_it() {
-    let mut world = World::new().await;
-    world.component("rules", 1);
-    let client = world.client("pc-1");
-    update(&client).await;
+    let (mut world, client) = client_of_rules(1).await;
     world.component("rules", 2);
     let releases = client.data.join("components/rules/releases");
     std::fs::rename(&releases, client.data.join("aside")).unwrap();
@@ -128,10 +122,7 @@ async fn a_disk_that_refuses_ends_the_run_and_the_server_learns_of_it() {
 
 #[tokio::test]
 async fn a_damaged_state_is_moved_aside_and_nothing_verified_is_forgotten() {
-    let mut world = World::new().await;
-    world.component("rules", 1);
-    let client = world.client("pc-1");
-    update(&client).await;
+    let (_world, client) = client_of_rules(1).await;
     let folder = DataFolder::new(&client.data);
     let whole = std::fs::read(folder.state()).unwrap();
     for damage in [&b""[..], &whole[..whole.len() / 2], b"{\"format\": 1, \"run\": \"x\"}"] {
@@ -149,10 +140,7 @@ async fn a_damaged_state_is_moved_aside_and_nothing_verified_is_forgotten() {
 
 #[tokio::test]
 async fn damaged_metadata_is_fetched_again() {
-    let mut world = World::new().await;
-    world.component("rules", 1);
-    let client = world.client("pc-1");
-    update(&client).await;
+    let (mut world, client) = client_of_rules(1).await;
     let metadata = client.data.join("metadata/components");
     let set = || metadata.join(std::fs::read_to_string(metadata.join("current")).unwrap().trim());
     let damages: [&dyn Fn(); 4] = [

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::world::{World, class, current, update};
+use crate::world::{World, class, client_of_rules, current, update};
 
 const ONLINE: [Role; 3] = [Role::Timestamp, Role::Snapshot, Role::Targets];
 const RULES: &str = "components/rules/current/rules/changing.txt";
@@ -136,10 +136,7 @@ async fn a_root_that_the_server_or_the_policy_names_is_looked_for_at_once() {
 
 #[tokio::test]
 async fn under_an_older_root_than_was_named_nothing_new_is_installed() {
-    let mut world = World::new().await;
-    world.component("rules", 1);
-    let client = world.client("pc-1");
-    update(&client).await;
+    let (mut world, client) = client_of_rules(1).await;
     world.fleet.lock().roots_answered = [("components".to_owned(), 9), ("policy".to_owned(), 9)].into();
     world.component("rules", 2);
     world.publish_settings();
@@ -158,10 +155,7 @@ async fn under_an_older_root_than_was_named_nothing_new_is_installed() {
 
 #[tokio::test]
 async fn a_root_version_that_a_thief_named_falls_with_the_policy() {
-    let mut world = World::new().await;
-    world.component("rules", 1);
-    let client = world.client("pc-1");
-    update(&client).await;
+    let (mut world, client) = client_of_rules(1).await;
     let both = [Repository::Policy, Class::Settings.into()];
     let (honest, version) = (both.map(|name| world.repositories[&name].remembered()), world.version);
     world.fleet.lock().roots_of_policy = [("components".to_owned(), NUMBER_MAX)].into();
@@ -183,10 +177,7 @@ async fn a_root_version_that_a_thief_named_falls_with_the_policy() {
 
 #[tokio::test]
 async fn a_version_that_was_first_seen_long_ago_counts_as_expired() {
-    let mut world = World::new().await;
-    world.component("rules", 1);
-    let client = world.client("pc-1");
-    update(&client).await;
+    let (mut world, client) = client_of_rules(1).await;
     let hours = 24 * i64::from(TIMESTAMP_LIFE_DAYS_MAX);
     let age = |hours| {
         edit_state(&client, |state| state["first_seen"]["components"]["timestamp"]["at"] = ago(hours))

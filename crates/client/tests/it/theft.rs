@@ -7,7 +7,7 @@ use headwater_policy::{Class, Repository};
 use headwater_repo::limits::NUMBER_MAX;
 use headwater_repo::{KeyReplacement, Role};
 
-use crate::world::{NewRelease, World, class, current, update, words};
+use crate::world::{NewRelease, World, class, client_of_rules, current, update, words};
 
 const ONLINE: [Role; 3] = [Role::Timestamp, Role::Snapshot, Role::Targets];
 const RULES: &str = "components/rules/current/rules/changing.txt";
@@ -33,10 +33,7 @@ fn record(client: &Config, name: &str) -> ReleaseRecord {
 /// A client of release 1 that then took the highest number there is from a thief of all online keys; the organisation knows
 /// nothing of it and replaces the keys.
 async fn robbed(why: KeyReplacement) -> (World, Config) {
-    let mut world = World::new().await;
-    world.component("rules", 1);
-    let client = world.client("pc-1");
-    update(&client).await;
+    let (mut world, client) = client_of_rules(1).await;
     let honest = world.components().remembered();
     world.component("rules", NUMBER_MAX);
     update(&client).await;
@@ -79,10 +76,7 @@ async fn after_a_planned_replacement_it_is_kept_and_reported_until_something_is_
 
 #[tokio::test]
 async fn keys_of_other_roles_are_replaced_without_a_word_about_content() {
-    let mut world = World::new().await;
-    world.component("rules", 2);
-    let client = world.client("pc-1");
-    update(&client).await;
+    let (mut world, client) = client_of_rules(2).await;
     world.components().leave_out("rules");
     world.components().forget("rules");
     world.component("rules", 1);
@@ -94,10 +88,7 @@ async fn keys_of_other_roles_are_replaced_without_a_word_about_content() {
 
 #[tokio::test]
 async fn what_the_present_keys_confirm_stays_through_one_theft_after_the_other() {
-    let mut world = World::new().await;
-    world.component("rules", 1);
-    let client = world.client("pc-1");
-    update(&client).await;
+    let (mut world, client) = client_of_rules(1).await;
     let mut before = record(&client, "rules");
     for why in [KeyReplacement::Compromised, KeyReplacement::Planned, KeyReplacement::Compromised] {
         world.components().replace_keys(&ONLINE, why);
@@ -192,10 +183,7 @@ async fn of_unlisted_names_only_those_with_a_tombstone_stay_after_a_theft() {
 
 #[tokio::test]
 async fn a_name_that_is_published_again_has_no_tombstone_and_its_next_number() {
-    let mut world = World::new().await;
-    world.component("rules", 1);
-    let client = world.client("pc-1");
-    update(&client).await;
+    let (mut world, client) = client_of_rules(1).await;
     world.components().remove("rules");
     let report = update(&client).await;
     assert!(message(&report).contains("rules is no longer published"), "{report:#?}");
@@ -209,10 +197,7 @@ async fn a_name_that_is_published_again_has_no_tombstone_and_its_next_number() {
 /// I2c: the same number with other content, signed by the same keys.
 #[tokio::test]
 async fn other_content_under_the_same_number_is_a_finding_and_replaced() {
-    let mut world = World::new().await;
-    world.component("rules", 1);
-    let client = world.client("pc-1");
-    update(&client).await;
+    let (mut world, client) = client_of_rules(1).await;
     world.components().leave_out("rules");
     world.components().forget("rules");
     world.components().release(&NewRelease {

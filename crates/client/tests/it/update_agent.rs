@@ -42,15 +42,22 @@ pub async fn agent(config: Config) -> Daemon {
     daemon
 }
 
-#[tokio::test]
-async fn it_holds_and_serves_what_it_shares_and_stops_when_the_role_is_taken() {
+/// A world with release 1 of `rules`, and the daemon of its update agent, which holds these classes.
+async fn holder_of_rules(classes: &[&str]) -> (World, Config, Daemon) {
     let mut world = World::new().await;
     world.component("rules", 1);
-    let port = free_port();
-    with_agent(&mut world, port, &["settings", "components"]);
+    with_agent(&mut world, free_port(), classes);
     let config = world.client("ua");
     let daemon = agent(config.clone()).await;
-    assert_eq!(daemon.serving(), [format!("127.0.0.1:{port}").parse().unwrap()]);
+    (world, config, daemon)
+}
+
+#[tokio::test]
+async fn it_holds_and_serves_what_it_shares_and_stops_when_the_role_is_taken() {
+    let (mut world, config, daemon) = holder_of_rules(&["settings", "components"]).await;
+    let address: std::net::SocketAddr =
+        format!("127.0.0.1:{}", world.policy.update_agents[0].port).parse().unwrap();
+    assert_eq!(daemon.serving(), [address]);
 
     let client = world.client("pc-1");
     let report = update(&client).await;
@@ -101,12 +108,7 @@ async fn beyond_its_quota_it_keeps_serving_the_old_release_and_reports_it() {
 /// What the disk changed is not handed out for ever: it is found and fetched again, though nothing newer is published.
 #[tokio::test]
 async fn what_is_damaged_in_the_served_tree_is_fetched_again() {
-    let mut world = World::new().await;
-    world.component("rules", 1);
-    let port = free_port();
-    with_agent(&mut world, port, &["settings", "components"]);
-    let config = world.client("ua");
-    let daemon = agent(config.clone()).await;
+    let (_world, config, daemon) = holder_of_rules(&["settings", "components"]).await;
     let below = |folder: &std::path::Path| {
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
     };

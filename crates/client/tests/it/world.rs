@@ -485,6 +485,15 @@ fn sealed(key: &DomainKey, version: u64, document: &[u8]) -> Vec<u8> {
     serde_json::to_vec(&document).unwrap()
 }
 
+/// A world with a release of `rules`, and a client that has it.
+pub async fn client_of_rules(sequence: u64) -> (World, Config) {
+    let mut world = World::new().await;
+    world.component("rules", sequence);
+    let client = world.client("pc-1");
+    update(&client).await;
+    (world, client)
+}
+
 pub async fn update(config: &Config) -> Report {
     run_once(config, &RunOptions::default()).await.unwrap()
 }

@@ -3,8 +3,6 @@
 use headwater_database::testing::{Rows, fill};
 use headwater_identity::{CaCertificate, Statement, StatementKind, tls};
 use headwater_policy::Repository;
-use headwater_server::caller::Caller;
-use headwater_server::fleet::FormerCas;
 use headwater_server::limits;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -349,10 +347,7 @@ async fn a_new_ca_is_believed_by_those_who_know_only_the_old_one() {
     let before = server.bundle(json!({"uses": 2})).await;
     let mut pc = Endpoint::new("pc-1", &before);
     assert_eq!(pc.enrol(&before).await.0, 200);
-    assert_eq!(
-        server.running.services().fleet.rotate_ca(FormerCas::StayGood, &Caller::server(now())).await.unwrap(),
-        2
-    );
+    assert_eq!(server.rotate_ca(now()).await.unwrap(), 2);
     assert_eq!(pc.get("/settings/metadata/timestamp.json").await.0, 200, "the old certificate is still good");
     // The listener shows the new CA's; who trusts only the old one gets to it over the cross-signed certificate.
     let mut late = Endpoint::new("pc-2", &before);
@@ -380,31 +375,12 @@ async fn the_ca_is_not_rotated_away_from_under_clients() {
     let server = Server::start().await;
     let max = limits::FLEET_CAS_MAX as u64;
     for number in 2..=max {
-        assert_eq!(
-            server
-                .running
-                .services()
-                .fleet
-                .rotate_ca(FormerCas::StayGood, &Caller::server(now()))
-                .await
-                .unwrap(),
-            number
-        );
+        assert_eq!(server.rotate_ca(now()).await.unwrap(), number);
     }
-    let error = server
-        .running
-        .services()
-        .fleet
-        .rotate_ca(FormerCas::StayGood, &Caller::server(now()))
-        .await
-        .unwrap_err()
-        .to_string();
+    let error = server.rotate_ca(now()).await.unwrap_err().to_string();
     assert!(error.contains("rotate again after"), "{error}");
     let later = now() + SignedDuration::from_hours(24 * 91);
-    assert_eq!(
-        server.running.services().fleet.rotate_ca(FormerCas::StayGood, &Caller::server(later)).await.unwrap(),
-        max + 1
-    );
+    assert_eq!(server.rotate_ca(later).await.unwrap(), max + 1);
 }
 
 #[tokio::test]

@@ -36,15 +36,7 @@ async fn a_ca_that_is_handed_in_issues_and_another_may_follow_it() {
     assert_eq!(pc.get("/settings/metadata/timestamp.json").await.0, 200);
     let own = server.folder.path().join("keys/fleet/ca-1.pem");
     assert!(!own.exists(), "the server keeps no copy of the key");
-    let rotated = server
-        .running
-        .services()
-        .fleet
-        .rotate_ca(
-            headwater_server::fleet::FormerCas::StayGood,
-            &headwater_server::caller::Caller::server(now()),
-        )
-        .await;
+    let rotated = server.rotate_ca(now()).await;
     assert!(rotated.unwrap_err().to_string().contains("put another file there"));
 
     let second = FleetCa::make(now()).unwrap();

@@ -11,6 +11,9 @@ use headwater_depot::{FetchSettings, Fetcher, Source, SourceMemory, Walk};
 use headwater_identity::StatementKind;
 use headwater_policy::{Class, ClientId, Repository};
 use headwater_repo::{TargetName, Trusted};
+use headwater_server::caller::Caller;
+use headwater_server::error::Error;
+use headwater_server::fleet::FormerCas;
 use headwater_server::{Config, RawConfig, Running, run};
 use jiff::Timestamp;
 use reqwest::Method;
@@ -146,6 +149,11 @@ impl Server {
             "{method} {path}: {answer}"
         );
         answer["error"].clone()
+    }
+
+    /// Makes another CA of the fleet, beside the former ones; returns its number.
+    pub async fn rotate_ca(&self, at: Timestamp) -> Result<u64, Error> {
+        self.running.services().fleet.rotate_ca(FormerCas::StayGood, &Caller::server(at)).await
     }
 
     /// Sets something at a domain in one step; expects success.

@@ -1,7 +1,6 @@
 //! What the server does automatically, with the clock passed in.
 
 use headwater_policy::{Class, Repository};
-use headwater_server::caller::Caller;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -80,16 +79,7 @@ async fn what_was_saved_is_answered_as_saved_though_the_disk_refuses_the_file_th
     // A folder in its place, which no file replaces.
     std::fs::create_dir(&timestamp).unwrap();
     server.ok("POST", "/api/v1/domains", Some(json!({"path": "root/paris"}))).await;
-    assert_eq!(
-        server
-            .running
-            .services()
-            .fleet
-            .rotate_ca(headwater_server::fleet::FormerCas::StayGood, &Caller::server(now()))
-            .await
-            .unwrap(),
-        2
-    );
+    assert_eq!(server.rotate_ca(now()).await.unwrap(), 2);
     server.running.services().upkeep.run_signing(now()).await;
     let status = server.get("/api/v1/status").await;
     assert!(status["jobs"][0]["error"].is_string(), "the status shows it: {status}");
@@ -100,16 +90,7 @@ async fn what_was_saved_is_answered_as_saved_though_the_disk_refuses_the_file_th
     std::fs::remove_dir(&timestamp).unwrap();
     server.running.services().upkeep.run_signing(now()).await;
     assert!(server.domain("root/paris").await.is_some());
-    assert_eq!(
-        server
-            .running
-            .services()
-            .fleet
-            .rotate_ca(headwater_server::fleet::FormerCas::StayGood, &Caller::server(now()))
-            .await
-            .unwrap(),
-        3
-    );
+    assert_eq!(server.rotate_ca(now()).await.unwrap(), 3);
 }
 
 #[tokio::test]

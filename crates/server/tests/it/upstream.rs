@@ -204,6 +204,15 @@ impl Vendor {
     }
 }
 
+/// A vendor that has published these releases, and a server that has them.
+async fn followed(numbers: &[u64]) -> (Vendor, Server) {
+    let (mut vendor, server) = (Vendor::start().await, Server::start().await);
+    vendor.is_vendor_of(&server).await;
+    vendor.publish(numbers, &[]);
+    sync(&server).await;
+    (vendor, server)
+}
+
 async fn sync(server: &Server) -> Value {
     let result = server.ok("POST", "/api/v1/vendor/sync", None).await;
     assert_eq!(result["error"], Value::Null, "{result}");
@@ -271,10 +280,7 @@ async fn the_vendors_own_example_is_followed_without_one_full_download() {
 
 #[tokio::test]
 async fn a_delta_that_no_longer_exists_gives_way_to_the_body() {
-    let (mut vendor, server) = (Vendor::start().await, Server::start().await);
-    vendor.is_vendor_of(&server).await;
-    vendor.publish(&[1], &[]);
-    sync(&server).await;
+    let (mut vendor, server) = followed(&[1]).await;
     vendor.publish(&[1, 2], &[1]);
     let blob = vendor.folder.path().join(layout::blob(&vendor.delta(1, 2).sha256));
     std::fs::remove_file(blob).unwrap();
@@ -346,10 +352,7 @@ async fn the_vendor_is_followed_back_to_a_release_that_was_passed_over() {
 
 #[tokio::test]
 async fn a_vendor_that_goes_back_beyond_what_is_listed_here_is_reported() {
-    let (mut vendor, server) = (Vendor::start().await, Server::start().await);
-    vendor.is_vendor_of(&server).await;
-    vendor.publish(&[2, 3], &[]);
-    sync(&server).await;
+    let (mut vendor, server) = followed(&[2, 3]).await;
     vendor.publish(&[1], &[]);
     let result = server.ok("POST", "/api/v1/vendor/sync", None).await;
     let error = result["error"].as_str().unwrap();
@@ -360,10 +363,7 @@ async fn a_vendor_that_goes_back_beyond_what_is_listed_here_is_reported() {
 /// I2c: the number says nothing of the content.
 #[tokio::test]
 async fn other_content_under_a_number_that_was_taken_is_reported_and_not_taken() {
-    let (mut vendor, server) = (Vendor::start().await, Server::start().await);
-    vendor.is_vendor_of(&server).await;
-    vendor.publish(&[1, 2], &[]);
-    sync(&server).await;
+    let (mut vendor, server) = followed(&[1, 2]).await;
     let before = manifest(&server).await;
     vendor.publish_with_content_of(2, 7);
     let result = server.ok("POST", "/api/v1/vendor/sync", None).await;
@@ -382,10 +382,7 @@ async fn other_content_under_a_number_that_was_taken_is_reported_and_not_taken()
 
 #[tokio::test]
 async fn a_vendor_that_goes_back_without_withdrawing_is_reported() {
-    let (mut vendor, server) = (Vendor::start().await, Server::start().await);
-    vendor.is_vendor_of(&server).await;
-    vendor.publish(&[1, 2, 3], &[]);
-    sync(&server).await;
+    let (mut vendor, server) = followed(&[1, 2, 3]).await;
     vendor.publish(&[1, 2], &[]);
     let result = server.ok("POST", "/api/v1/vendor/sync", None).await;
     let error = result["error"].as_str().unwrap();
@@ -401,10 +398,7 @@ async fn a_vendor_that_goes_back_without_withdrawing_is_reported() {
 /// P11: what the vendor withdrew before its next release is withdrawn here, too.
 #[tokio::test]
 async fn a_withdrawal_before_the_next_release_is_followed() {
-    let (mut vendor, server) = (Vendor::start().await, Server::start().await);
-    vendor.is_vendor_of(&server).await;
-    vendor.publish(&[26, 27], &[]);
-    sync(&server).await;
+    let (mut vendor, server) = followed(&[26, 27]).await;
     vendor.roll_back(26);
     vendor.publish_next(28);
     sync(&server).await;
@@ -430,10 +424,7 @@ async fn a_name_that_no_component_may_have_is_reported() {
 /// I2a: a thief of the vendor's keys raised the number; the vendor replaced them and goes on below it.
 #[tokio::test]
 async fn a_number_that_a_thief_of_the_vendors_keys_raised_is_left_again() {
-    let (mut vendor, server) = (Vendor::start().await, Server::start().await);
-    vendor.is_vendor_of(&server).await;
-    vendor.publish(&[1, 2], &[]);
-    sync(&server).await;
+    let (mut vendor, server) = followed(&[1, 2]).await;
     let honest = (vendor.present.clone().unwrap(), vendor.list.clone().unwrap());
     let stolen = headwater_repo::limits::NUMBER_MAX;
     vendor.publish_next_with_content_of(stolen, 9);

@@ -1,12 +1,10 @@
 //! The faulty source does what its script demands, and nothing worse.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::time::Duration;
 
 use headwater_sim::faulty::{self, Fault, Settings, Upstream};
-use headwater_sim::wait;
 
 /// A source over a folder with `blobs/aa/file` of 100,000 bytes.
 struct Source {
@@ -21,14 +19,15 @@ fn source(fault: Option<Fault>) -> Source {
     let script = folder.path().join("script.json");
     let rules: Vec<_> = fault.into_iter().map(|fault| fault.on("/blobs/")).collect();
     std::fs::write(&script, serde_json::to_vec(&rules).unwrap()).unwrap();
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
     let settings = Settings {
         listen: address,
         upstream: Upstream::Folder(folder.path().to_owned()),
         script,
         log: folder.path().join("log"),
     };
-    std::thread::spawn(|| faulty::serve(settings));
+    std::thread::spawn(move || faulty::serve_on(&listener, settings));
     Source { folder, address }
 }
 
@@ -37,14 +36,12 @@ fn content() -> Vec<u8> {
 }
 
 impl Source {
-    /// Status and body; reading ends with the connection, or after a second of silence or a million bytes.
+    /// Status and body; reading ends with the connection, which a silent source ends with ours, or after a million bytes.
     fn get(&self, range: &str) -> (u16, Vec<u8>) {
-        let mut connection =
-            wait::until("the source", Duration::from_secs(10), || Ok(TcpStream::connect(self.address).ok()))
-                .unwrap();
-        connection.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        let mut connection = TcpStream::connect(self.address).unwrap();
         let range = if range.is_empty() { String::new() } else { format!("Range: bytes={range}\r\n") };
         write!(connection, "GET /blobs/aa/file HTTP/1.1\r\nHost: x\r\n{range}\r\n").unwrap();
+        connection.shutdown(Shutdown::Write).unwrap();
         let mut answer = Vec::new();
         let mut chunk = [0; 4096];
         while answer.len() < 1_000_000 {

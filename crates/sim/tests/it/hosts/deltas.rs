@@ -2,7 +2,6 @@
 //! decode; lied to.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use headwater_api::policy::OptionsDocument;
@@ -13,7 +12,7 @@ use headwater_sim::limits::COMMAND_WAIT_MAX;
 use headwater_sim::wait;
 use headwater_sim::world::{Endpoint, World, scenario};
 
-use super::PARIS;
+use super::{Moments, PARIS};
 
 const AGENT: &str = "update_agent:ua-paris";
 const FILE: &str = "rules.bin";
@@ -154,18 +153,14 @@ fn a_source_that_lies_in_deltas_costs_the_client_nothing_but_the_lie() {
 
 #[test]
 fn killed_at_any_moment_of_a_delta_the_old_or_the_new_release_is_there_whole() {
-    let seed = Chance::seed();
-    eprintln!("HEADWATER_SEED={seed}");
     scenario(|world| {
-        let mut chance = Chance::new(seed);
         publish(world, 1)?;
         world.save("", OptionsDocument::default())?;
         let client = world.client("pc-1", &["10.1.0.11"])?;
-        let started = Instant::now();
-        client.update()?;
-        let mut span = started.elapsed().as_secs_f64();
+        let mut moments = Moments::like(|| client.update())?;
         let mut published = 1;
         let mut lost: Option<LostBody> = None;
+        let mut killed = 0;
         for _ in 0..40 {
             let now = client.installed_file("rules", FILE);
             if now == Some(content(published)) {
@@ -175,15 +170,14 @@ fn killed_at_any_moment_of_a_delta_the_old_or_the_new_release_is_there_whole() {
                 lost = Some(lose_body(world, published)?);
             }
             let mut update = client.start_update()?;
-            wait::pause(Duration::from_secs_f64(span * chance.below(1000) as f64 / 1000.0));
-            span *= if update.has_ended() { 0.9 } else { 1.01 };
-            update.kill();
+            killed += usize::from(moments.kill(&mut update));
             let after = client.installed_file("rules", FILE);
             assert!(
                 after == Some(content(published)) || after == Some(content(published - 1)),
                 "neither release {published} nor the one before"
             );
         }
+        assert!(killed > 10, "only {killed} updates were killed before they ended");
         let run = client.update()?;
         assert_eq!(run.code, Some(0));
         is_at(&client, published);

@@ -1,13 +1,12 @@
 //! SIGKILL at random moments: the old release or the new one, whole, and the next run completes (P11).
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use headwater_api::policy::OptionsDocument;
-use headwater_sim::chance::Chance;
-use headwater_sim::wait;
 use headwater_sim::world::{Endpoint, World, scenario};
+
+use super::Moments;
 
 const KILLS: u32 = 200;
 const FILES: [&str; 6] = ["a.txt", "b.txt", "c/d.txt", "c/e.txt", "f.txt", "g.txt"];
@@ -37,19 +36,13 @@ fn installed(client: &Endpoint) -> Result<u32> {
 
 #[test]
 fn any_moment_leaves_the_old_or_the_new_release_whole() {
-    let seed = Chance::seed();
-    eprintln!("HEADWATER_SEED={seed}");
     scenario(|world| {
-        let mut chance = Chance::new(seed);
         publish(world, 1)?;
         world.save("", OptionsDocument::default())?;
         let client = world.client("pc-1", &["10.1.0.11"])?;
         client.update()?;
         publish(world, 2)?;
-        let started = Instant::now();
-        client.update()?;
-        // Moments are drawn from a span that follows what an update takes here and now: one in ten comes too late.
-        let mut span = started.elapsed().as_secs_f64();
+        let mut moments = Moments::like(|| client.update())?;
         let (mut published, mut killed, mut too_late) = (2, 0, 0);
         while killed < KILLS {
             let before = installed(&client)?;
@@ -58,16 +51,12 @@ fn any_moment_leaves_the_old_or_the_new_release_whole() {
                 publish(world, published)?;
             }
             let mut update = client.start_update()?;
-            wait::pause(Duration::from_secs_f64(span * chance.below(1000) as f64 / 1000.0));
-            if update.has_ended() {
-                too_late += 1;
-                span *= 0.9;
-                assert!(too_late < KILLS, "{too_late} updates ended before they could be killed");
-            } else {
+            if moments.kill(&mut update) {
                 killed += 1;
-                span *= 1.012;
+            } else {
+                too_late += 1;
+                assert!(too_late < KILLS, "{too_late} updates ended before they could be killed");
             }
-            update.kill();
             let after = installed(&client)?;
             assert!(after == before || after == published, "{before} became {after}, {published} is out");
         }
@@ -76,7 +65,8 @@ fn any_moment_leaves_the_old_or_the_new_release_whole() {
         assert_eq!(installed(&client)?, published);
         assert_eq!(run.installed("rules"), published.to_string());
         eprintln!(
-            "{killed} killed, {too_late} too late, {published} releases, an update takes about {span:.3} s"
+            "{killed} killed, {too_late} too late, {published} releases, an update takes about {:?}",
+            moments.span
         );
         Ok(())
     });
