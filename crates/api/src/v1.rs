@@ -133,5 +133,8 @@ pub use sources::{
     Explained, Finding, HistoryAnswer, HistoryItem, ImportRequest, PreviewAnswer, RestoreRequest,
     SaveRequest, SavedAnswer, SavedPolicy,
 };
-pub use status::{ErrorAnswer, ErrorBody, Health, JobStatus, PageQuery, RepositoryStatus, Status};
+pub use status::{
+    AdoptAnswer, AdoptRequest, AdoptedRepository, DiskStatus, ErrorAnswer, ErrorBody, Health, JobStatus,
+    PageQuery, RepositoryStatus, ServerProblem, Severity, Status,
+};
 pub use vendor::{RejectedRelease, SyncProgress, SyncResult, SyncedRelease, VendorRequest, VendorView};

@@ -5,7 +5,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::access::{administrators, audit, login};
 use crate::api_client::install_tls_provider;
 use crate::releases::{deltas, publish};
-use crate::server::{backup, openapi, restore, status};
+use crate::server::{adopt, backup, openapi, restore, status};
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::output::Output;
 use crate::{
@@ -53,6 +53,7 @@ pub enum Command {
     Keys(keys::KeysArguments),
     Backup(backup::BackupArguments),
     Restore(restore::RestoreArguments),
+    Adopt(adopt::AdoptArguments),
     Administrators(administrators::AdministratorsArguments),
     Tokens(administrators::TokensArguments),
     Audit(audit::AuditArguments),
@@ -108,6 +109,7 @@ pub fn run(command: Command, output: Output) -> Result<Exit, Failure> {
             Command::Keys(arguments) => keys::run(arguments, output).await,
             Command::Backup(arguments) => backup::backup(arguments, output).await,
             Command::Restore(arguments) => restore::restore(arguments, output).await,
+            Command::Adopt(arguments) => adopt::run(arguments, output).await,
             Command::Administrators(arguments) => administrators::run(arguments, output).await,
             Command::Tokens(arguments) => administrators::run_tokens(arguments, output).await,
             Command::Audit(arguments) => audit::run(arguments, output).await,

@@ -1,5 +1,6 @@
 //! `headwater server`: starts the organisation's server.
 
+pub mod adopt;
 pub mod backup;
 pub mod openapi;
 pub mod restore;
@@ -26,7 +27,8 @@ Examples:
   headwater server --data /var/lib/headwater --fleet-listen :8471 --fleet-url https://headwater.example:8471
   headwater server --data ./data --fleet-listen 127.0.0.1:0 --console-listen 127.0.0.1:0 --json
 
-The first start creates the folder. The first line of output names the addresses that the server listens on;
+The first start creates the folder, and says so. It refuses a folder that has anything else in it than lost+found and
+files that the configuration names. The first line of output names the addresses that the server listens on;
 listening.json in the data folder has them, too. The log goes to stderr; RUST_LOG sets its level (default: info).";
 
 /// Start the server
@@ -67,6 +69,7 @@ pub async fn run(arguments: ServerArguments, output: Output) -> Result<Exit, Fai
     let config =
         Config::try_from(flags.over(file)).map_err(|error| Failure::bad_input(error_chain(&error)))?;
     log_to_stderr(output.is_json());
+    let data = config.data.clone();
     let running = run_server(config, stop_signal()).await.map_err(|error| not_started(&error))?;
     let (fleet, console, socket) = (&running.fleet_url, &running.console_url, &running.socket);
     output
@@ -82,6 +85,16 @@ pub async fn run(arguments: ServerArguments, output: Output) -> Result<Exit, Fai
             )
         });
     }
+    if running.is_first_start() {
+        let data = std::path::absolute(&data).unwrap_or(data);
+        output.event(&json!({"event": "first_start", "data": data}), || {
+            format!(
+                "FIRST START: a new server was made in {}, with new keys. To start a server that you have, stop this one, give \
+                 its folder with --data, and remove the new folder",
+                data.display()
+            )
+        });
+    }
     running.ended().await;
     Ok(Exit::Done)
 }
@@ -91,6 +104,7 @@ fn not_started(error: &StartError) -> Failure {
         StartError::Open(Error::Disk { .. } | Error::FolderShared { .. } | Error::OwnedByAnother(_)) => {
             Exit::Disk
         }
+        StartError::Open(Error::DataFolder { .. }) => Exit::BadInput,
         StartError::Bind { source, .. }
             if source.0.iter().any(|(_, error)| error.kind() == std::io::ErrorKind::PermissionDenied) =>
         {

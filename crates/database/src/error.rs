@@ -18,6 +18,14 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// The database's file cannot be read.
+    #[error("cannot read {}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The address names no database that this program can use.
     #[error("the address of the database cannot be used: {reason}")]
     Address {
@@ -65,9 +73,19 @@ impl Error {
     }
 
     fn has_code(&self, is_such: fn(&str) -> bool) -> bool {
-        let Self::Failed(sqlx::Error::Database(error)) = self else { return false };
-        error.code().is_some_and(|code| is_such(&code))
+        let Self::Failed(error) = self else { return false };
+        has_code(error, is_such)
     }
+
+    /// Whether the library failed on a damaged file.
+    pub(crate) fn from_damage(error: &sqlx::Error) -> bool {
+        has_code(error, fault_codes::is_damaged)
+    }
+}
+
+fn has_code(error: &sqlx::Error, is_such: fn(&str) -> bool) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    error.code().is_some_and(|code| is_such(&code))
 }
 
 fn found_schema(found: u64) -> String {

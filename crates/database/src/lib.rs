@@ -20,6 +20,7 @@ pub mod domain_settings;
 pub mod domains;
 pub mod enrolment_tokens;
 pub mod error;
+pub mod examine;
 mod fault_codes;
 pub mod fleet;
 pub mod fleet_view;

@@ -21,3 +21,10 @@ pub const CLIENT_DAY_SOURCE_CHARS_MAX: usize = 200;
 /// Bytes from one source for a class that are counted for a client and day (1 TiB): a client that states more breaks no
 /// sum over the fleet.
 pub const CLIENT_DAY_BYTES_MAX: u64 = 1 << 40;
+
+/// Bytes of a database up to which a start looks at every page (512 MiB, a few seconds on a slow disk). Of a larger one it
+/// looks at the tables that publishing needs.
+pub const CHECKED_WHOLE_BYTES_MAX: u64 = 512 << 20;
+
+/// Characters of what SQLite found wrong that are shown.
+pub const FINDING_CHARS_MAX: usize = 300;

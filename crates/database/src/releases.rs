@@ -41,6 +41,20 @@ impl Connection {
         };
         Ok(rows.into_iter().map(component).collect())
     }
+
+    /// Every release ever of a component, oldest first.
+    pub async fn releases(&mut self, class: Class, name: &ComponentName) -> Result<Vec<ReleaseRow>> {
+        let rows = sqlx::query(
+            "SELECT sequence, version FROM releases WHERE class = $1 AND name = $2 ORDER BY sequence",
+        )
+        .bind(class.to_string())
+        .bind(name.as_str())
+        .fetch_all(self.sql())
+        .await?;
+        let release =
+            |row: SqlRow| ReleaseRow { sequence: count(row.get("sequence")), version: row.get("version") };
+        Ok(rows.into_iter().map(release).collect())
+    }
 }
 
 impl Db {
@@ -56,16 +70,7 @@ impl Db {
 
     /// Every release ever of a component, oldest first.
     pub async fn releases(&self, class: Class, name: &ComponentName) -> Result<Vec<ReleaseRow>> {
-        let rows = sqlx::query(
-            "SELECT sequence, version FROM releases WHERE class = $1 AND name = $2 ORDER BY sequence",
-        )
-        .bind(class.to_string())
-        .bind(name.as_str())
-        .fetch_all(self.read())
-        .await?;
-        let release =
-            |row: SqlRow| ReleaseRow { sequence: count(row.get("sequence")), version: row.get("version") };
-        Ok(rows.into_iter().map(release).collect())
+        self.connection().await?.releases(class, name).await
     }
 
     /// No new release gets a sequence up to this one; 0 unless the server was restored.
@@ -207,6 +212,17 @@ pub async fn drop_before(
     .bind(number(oldest.get()))
     .execute(tx.sql())
     .await?;
+    Ok(())
+}
+
+/// Notes that the releases from `oldest` on are listed, whatever was noted before.
+pub async fn list_again(tx: &mut Tx, class: Class, name: &ComponentName, oldest: Sequence) -> Result<()> {
+    sqlx::query("UPDATE release_blobs SET dropped = NULL WHERE class = $1 AND name = $2 AND sequence >= $3")
+        .bind(class.to_string())
+        .bind(name.as_str())
+        .bind(number(oldest.get()))
+        .execute(tx.sql())
+        .await?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 
 mod access;
 mod audit;
+mod examine;
 mod fleet;
 mod fleet_view;
 mod plans;

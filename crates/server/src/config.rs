@@ -82,6 +82,9 @@ pub struct RawConfig {
     pub keys_passphrase_file: Option<PathBuf>,
     /// The identity provider at which administrators may sign in. Default: none.
     pub oidc: Option<RawOidc>,
+    /// The file that this was read from.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
 }
 
 /// The configuration, valid.
@@ -129,6 +132,8 @@ pub struct Config {
     pub keys_passphrase: Option<Arc<Passphrase>>,
     /// The identity provider at which administrators may sign in.
     pub oidc: Option<OidcConfig>,
+    /// Files that the configuration names, its own among them: these may stand in a folder that a server is made in.
+    pub files: Vec<PathBuf>,
 }
 
 /// Where the console's certificate comes from.
@@ -155,8 +160,17 @@ impl RawConfig {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        toml::from_str(&text)
-            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })
+        let read: Self = toml::from_str(&text)
+            .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+        Ok(Self { file: Some(path.to_owned()), ..read })
+    }
+
+    /// Files that it names, and its own.
+    fn files(&self) -> Vec<PathBuf> {
+        let oidc = self.oidc.as_ref().and_then(|oidc| oidc.client_secret_file.clone());
+        let named =
+            [&self.fleet_ca, &self.console_certificate, &self.console_key, &self.keys_passphrase_file];
+        named.into_iter().chain([&oidc, &self.file]).flatten().cloned().collect()
     }
 
     /// These values, and where one is missing that of `below`.
@@ -187,6 +201,7 @@ impl RawConfig {
             root_life_days: self.root_life_days.or(below.root_life_days),
             keys_passphrase_file: self.keys_passphrase_file.or(below.keys_passphrase_file),
             oidc: self.oidc.or(below.oidc),
+            file: self.file.or(below.file),
         }
     }
 }
@@ -196,12 +211,13 @@ impl TryFrom<RawConfig> for Config {
 
     fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
         let loopback = |port| ListenAddress::One(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port));
-        let expiry = expiry(&raw)?;
+        let (expiry, files) = (expiry(&raw)?, raw.files());
         let console_listen = raw.console_listen.unwrap_or_else(|| loopback(8470));
         let console_names =
             served_names("console_names", raw.console_names.unwrap_or_default(), limits::CONSOLE_NAMES_MAX)?;
         let is_private = console_listen.ip().is_loopback() && console_names.is_empty();
         let config = Self {
+            files,
             expiry,
             oidc: raw.oidc.map(supported_oidc).transpose()?,
             keys_passphrase: keys_passphrase(raw.keys_passphrase_file.as_deref())?,

@@ -32,6 +32,14 @@ pub enum Error {
         /// The folder.
         folder: PathBuf,
     },
+    /// The data folder is no server's, or what is in it cannot be used.
+    #[error("{reason}; {hint}")]
+    DataFolder {
+        /// What is wrong.
+        reason: String,
+        /// What to do.
+        hint: &'static str,
+    },
     /// Root runs this in the data folder of another user.
     #[error(transparent)]
     OwnedByAnother(#[from] headwater_depot::files::OwnedByAnother),

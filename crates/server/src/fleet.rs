@@ -6,6 +6,7 @@
 //! a change of it signs that again in the same step (`SourceListService::stage_fleet`).
 
 mod admission;
+mod ahead;
 mod ca;
 mod clients;
 mod console_certificate;

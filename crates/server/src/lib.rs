@@ -8,12 +8,14 @@
 //! (`depot`). It never plans for a client and never installs anything.
 
 pub mod access;
+mod adopt;
 pub mod caller;
 mod client_network;
 pub mod config;
 mod data;
 pub mod error;
 pub mod fleet;
+mod folder_state;
 pub mod limits;
 pub mod publishing;
 mod request;

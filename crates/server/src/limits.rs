@@ -381,3 +381,37 @@ pub const CLIENT_DAYS_SHOWN: i64 = 7;
 
 /// Connections that the kernel holds for a listener until they are accepted.
 pub const ACCEPT_BACKLOG: i32 = 1024;
+
+/// Seconds after a start that found something odd in which nothing is deleted: who put a wrong file in place has that
+/// time to notice.
+pub const NOTHING_DELETED_SECONDS: i64 = 60 * 60;
+
+/// Names that the refusal of a foreign folder lists before it counts the rest.
+pub const FOREIGN_NAMES_MAX: usize = 5;
+
+/// Clients that are remembered for stating versions that this server has not signed.
+pub const CLIENTS_AHEAD_MAX: usize = 1000;
+
+/// Clients that the warning about them names before it counts the rest.
+pub const CLIENTS_AHEAD_NAMED_MAX: usize = 5;
+
+/// The part of a disk that must be free without a warning: a twentieth, within the bounds below.
+pub const DISK_WARNED_DIVISOR: u64 = 20;
+
+/// Free bytes below which there is a warning on every disk (1 GiB): an hour of uploads and reports.
+pub const DISK_WARNED_BYTES_MIN: u64 = 1 << 30;
+
+/// Free bytes above which there is none, however large the disk is (10 GiB).
+pub const DISK_WARNED_BYTES_MAX: u64 = 10 << 30;
+
+/// Free bytes below which the server counts as failed (64 MiB): the database and signing may stop at any time.
+pub const DISK_FAILED_BYTES: u64 = 64 << 20;
+
+/// Free inodes below which there is a warning on every disk that limits them.
+pub const DISK_WARNED_FILES_MIN: u64 = 5_000;
+
+/// Free inodes above which there is none.
+pub const DISK_WARNED_FILES_MAX: u64 = 50_000;
+
+/// Free inodes below which the server counts as failed.
+pub const DISK_FAILED_FILES: u64 = 500;

@@ -7,12 +7,16 @@
 //! What it leaves to others: the content of the policy and of class settings (`source_list` and `fleet` compose them and
 //! stage them here).
 
+mod adopt;
 mod anchor;
 mod archive;
+mod consistency;
 mod deltas;
 mod destination;
 mod failures;
+mod findings;
 mod garbage;
+mod hold;
 mod key_store;
 mod own_components;
 mod releases;
@@ -23,15 +27,17 @@ mod signing;
 mod vendor;
 mod vendor_sync;
 
+pub(crate) use self::adopt::Raise;
 pub use self::anchor::AuditAnchor;
 pub use self::archive::Format;
+pub use self::consistency::Difference;
 pub use self::deltas::DeltaInProgress;
 pub use self::destination::RepositoryDestination;
 pub(crate) use self::failures::store_failed;
+pub use self::findings::Hold;
 pub use self::key_store::ONLINE_ROLES;
 pub use self::releases::{ReleaseRequest, parse_name};
 pub(crate) use self::roots::{bad_root, json as root_json};
 pub use self::service::PublishingService;
-pub(crate) use self::service::refuse_without_database;
 pub use self::settings::PublishingSettings;
 pub(crate) use self::signing::{StagedPublication, failed};

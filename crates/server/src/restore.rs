@@ -193,10 +193,11 @@ impl Restore {
             caller.audit_entry("repository.restore", repository).after(json!({"backup_of": made}));
         let class = match repository {
             Repository::Policy => {
-                return source_list.publish_restored_policy(&change, roots, step, made, audit_entry).await;
+                let comment = format!("restored from a backup of {made:.0}");
+                return source_list.publish_raised_policy(&change, roots, step, comment, audit_entry).await;
             }
             Repository::Class(Class::Settings) => {
-                return source_list.publish_restored_settings(&change, roots, step, audit_entry).await;
+                return source_list.publish_raised_settings(&change, roots, step, audit_entry).await;
             }
             Repository::Class(class) => class,
         };

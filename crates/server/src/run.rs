@@ -66,6 +66,12 @@ impl Running {
         &self.services
     }
 
+    /// Whether everything was made at this start: no client knows this server yet.
+    #[must_use]
+    pub fn is_first_start(&self) -> bool {
+        self.services.is_first_start
+    }
+
     /// The password of the first administrator, if this start made one. It is given once, and good for one sign-in.
     #[must_use]
     pub fn take_first_password(&self) -> Option<SecretString> {
@@ -123,6 +129,12 @@ async fn bind_and_serve(mut config: Config, shutdown: Boxed<()>) -> Result<Runni
     let console_names = config.console_names.iter().map(ToString::to_string).collect();
     let services = open(config, fleet_url.clone(), now()).await?;
     let Services { publishing, upkeep, data: folder, .. } = services.clone();
+    if services.is_first_start {
+        tracing::warn!(
+            data = %folder.root().display(),
+            "first start: a new server was made, with new keys; clients of another server do not know it"
+        );
+    }
     for warning in upkeep.warnings(now()) {
         tracing::warn!("{warning}");
     }

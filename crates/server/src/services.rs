@@ -25,4 +25,6 @@ pub struct Services {
     pub upkeep: Arc<UpkeepService>,
     pub(crate) db: Db,
     pub(crate) data: Arc<DataFolder>,
+    /// Everything was made at this start.
+    pub is_first_start: bool,
 }

@@ -3,6 +3,7 @@
 //!
 //! It composes the content of the policy's repository and of class `settings` and stages it with `publishing`; planning and comparing are `policy`'s.
 
+mod adopt;
 mod confidential;
 mod domain_documents;
 mod domain_settings;

@@ -17,7 +17,10 @@ use crate::data::{DataFolder, refuse_unfinished};
 use crate::db::Db;
 use crate::error::{Error, Result};
 use crate::fleet::{FleetKeys, FleetParts, FleetService, FleetSettings};
-use crate::publishing::{PublishingService, refuse_without_database};
+use crate::folder_state::{
+    Entry, StartKind, check_database, decide_entry, read_entry, refuse_unknown_repositories, rejected,
+};
+use crate::publishing::PublishingService;
 use crate::rest;
 use crate::secret::load_or_make_audit_key;
 use crate::services::Services;
@@ -30,7 +33,9 @@ use crate::upkeep::{UpkeepParts, UpkeepService};
 /// When the folder, the database, a key or the metadata cannot be opened or made.
 pub async fn open(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Services> {
     refuse_unfinished(&config.data)?;
-    let services = wire(config, fleet_url, now).await?;
+    let entry = read_entry(&config.data, &config)?;
+    decide_entry(&entry).map_err(|why| rejected(&config.data, &why))?;
+    let services = wire(config, &entry, fleet_url, now).await?;
     begin(&services, now).await?;
     services.access.make_first_administrator(now).await?;
     Ok(services)
@@ -49,7 +54,8 @@ pub(crate) async fn open_restored(config: Config, now: Timestamp) -> Result<Serv
         what: "policy",
         reason: error.to_string(),
     })?;
-    let services = wire(config, url, now).await?;
+    let entry = read_entry(&config.data, &config)?;
+    let services = wire(config, &entry, url, now).await?;
     for repository in Repository::ALL {
         services.publishing.open_repository(repository).await?;
     }
@@ -57,10 +63,11 @@ pub(crate) async fn open_restored(config: Config, now: Timestamp) -> Result<Serv
 }
 
 /// Opens everything; publishes nothing.
-async fn wire(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Services> {
+async fn wire(config: Config, entry: &Entry, fleet_url: SourceUrl, now: Timestamp) -> Result<Services> {
     let data = Arc::new(DataFolder::open(&config.data)?);
-    refuse_without_database(&data)?;
+    let start = check_database(&data, entry).await?;
     let db = Db::open(&data.database(), load_or_make_audit_key(&data.audit_key())?).await?;
+    refuse_unknown_repositories(&data, &db).await?;
     let publishing = Arc::new(PublishingService::open((&config).into(), data.clone(), db.clone()).await?);
     let access = AccessService::new(&config, db.clone(), publishing.clone(), rest::scopes())?;
     let mut tx = db.begin().await?;
@@ -96,15 +103,34 @@ async fn wire(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Se
         started: now,
     };
     let upkeep = Arc::new(UpkeepService::new(upkeep));
-    Ok(Services { publishing, source_list, fleet, access: Arc::new(access), upkeep, db, data })
+    let is_first_start = start == StartKind::First;
+    Ok(Services {
+        publishing,
+        source_list,
+        fleet,
+        access: Arc::new(access),
+        upkeep,
+        db,
+        data,
+        is_first_start,
+    })
 }
 
-/// Publishes what has never been published, repairs what a crash left, and saves where the server now is.
+/// Publishes what has never been published, repairs what a crash left, and saves where the server now is. Where database
+/// and repositories are of different times, nothing is written: they are served as they are.
 async fn begin(services: &Services, now: Timestamp) -> Result<()> {
-    let Services { publishing, source_list, access, db, .. } = services;
+    let Services { publishing, source_list, .. } = services;
     let change = publishing.change().await;
+    let unpublished = publishing.open_repositories(now).await?;
+    if publishing.hold().is_some() {
+        // Who was revoked since the database was copied stays out while nothing is signed.
+        let signed = source_list.policy_as_signed()?;
+        let audit_entry = Caller::server(now).audit_entry("repository.hold", "revocations");
+        services.fleet.take_revocations(signed.fleet.revoked, audit_entry).await?;
+        return Ok(());
+    }
     for repository in Repository::ALL {
-        if !publishing.open_repository(repository).await? {
+        if unpublished.contains(&repository) {
             match repository {
                 Repository::Policy => source_list.publish_first_policy(now).await?,
                 Repository::Class(Class::Settings) => source_list.publish_first_settings(now).await?,
@@ -112,7 +138,7 @@ async fn begin(services: &Services, now: Timestamp) -> Result<()> {
                     let draft = TargetsDraft::first(publishing.first_root(repository, now)?);
                     let staged = publishing.stage(repository, draft, now)?;
                     let audit_entry = Caller::server(now).audit_entry("repository.begin", repository);
-                    publishing.commit(db.begin().await?, vec![staged], audit_entry).await?;
+                    publishing.commit(services.db.begin().await?, vec![staged], audit_entry).await?;
                 }
             }
         }
@@ -123,6 +149,6 @@ async fn begin(services: &Services, now: Timestamp) -> Result<()> {
         }
         publishing.check_keys(repository)?;
     }
-    access.check_audit_end(now).await?;
+    services.access.check_audit_end(now).await?;
     source_list.follow_fleet_url(now).await
 }

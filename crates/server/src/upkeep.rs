@@ -4,8 +4,10 @@
 
 mod backup;
 mod backup_file;
+mod disk;
 mod job_statuses;
 mod jobs;
+mod problems;
 mod retention;
 mod scrub;
 mod scrub_progress;

@@ -57,6 +57,8 @@ const MESSAGES: &[(&str, Check)] = &[
     ("sealed_domain", check::<settings::SealedDomainDocument>),
     ("signed_policy", check::<settings::SignedPolicy>),
     ("typed_settings", check::<settings::TypedSettingsDocument>),
+    ("v1_adopt_answer", check::<v1::AdoptAnswer>),
+    ("v1_adopt_request", check::<v1::AdoptRequest>),
     ("v1_administrator_request", check::<v1::AdministratorRequest>),
     ("v1_administrator_role", check::<v1::AdministratorRoleRequest>),
     ("v1_administrators", check::<v1::AdministratorsAnswer>),

@@ -70,6 +70,14 @@ impl World {
         fs::remove_dir_all(self.path("data")).unwrap();
     }
 
+    /// Stops the server as a service manager does: its database is one file then.
+    fn end(&mut self) {
+        let mut server = self.server.take().unwrap();
+        let id = rustix::process::Pid::from_child(&server);
+        rustix::process::kill_process(id, rustix::process::Signal::TERM).unwrap();
+        server.wait().unwrap();
+    }
+
     fn run(&self, command: &str) -> Ran {
         let arguments: Vec<&str> = command.split_whitespace().collect();
         headwater_at(self.folder.path(), &self.console, &arguments)
@@ -230,6 +238,46 @@ fn all_follow(world: &World) {
     // Its first root, that of the offline key, that of the change after the backup, the restored one.
     assert_eq!(shown["repositories"][2]["root_version"], 4, "{shown}");
     assert_eq!(shown["to_do"], serde_json::json!([]));
+}
+
+/// A file of last night beside what was published since: nothing is signed over it, and clients follow what is adopted.
+#[test]
+fn an_older_database_is_adopted_and_clients_follow() {
+    let mut world = World::new();
+    for id in ["eldest", "seen", "never"] {
+        world.enrol(id);
+    }
+    world.publish("1");
+    for id in ["eldest", "seen"] {
+        assert_eq!(world.update(id), "rules 1");
+    }
+    world.end();
+    fs::copy(world.path("data/server.db"), world.path("backup/server.db")).unwrap();
+    world.start();
+    world.publish("2");
+    world.save_a_list(1);
+    assert_eq!(world.update("seen"), "rules 2");
+    world.end();
+    fs::copy(world.path("backup/server.db"), world.path("data/server.db")).unwrap();
+    world.start();
+
+    let status = world.run("status");
+    let words = "signing is stopped: the database and the repositories are of different times";
+    assert!(status.stdout.starts_with("FAILED since") && status.stdout.contains(words), "{status:?}");
+    fs::write(world.path("rules/base"), "another 2").unwrap();
+    let refused = world.run("publish rules --name rules --version 2b");
+    assert!(refused.exit == 1 && refused.stderr.contains(words), "{refused:?}");
+    // What verifies goes on being served.
+    assert_eq!(world.update("eldest"), "rules 2");
+
+    world.follow("Database and repositories are of different times");
+    assert_eq!(world.update("seen"), "rules 2");
+    let listed = world.run("sources list");
+    assert!(listed.stdout.contains("mirror1.invalid"), "the signed list was adopted: {listed:?}");
+    world.publish("3");
+    for id in ["eldest", "seen", "never"] {
+        assert_eq!(world.update(id), "rules 3", "{id}");
+    }
 }
 
 #[test]

@@ -74,6 +74,12 @@ pub fn options(path: &Path) -> Result<AnyConnectOptions> {
     Ok(AnyConnectOptions::from_url(&address)?)
 }
 
+/// A database that goes with its connection.
+pub fn in_memory() -> Result<AnyConnectOptions> {
+    let address = "sqlite::memory:".parse().expect("it is an address");
+    Ok(AnyConnectOptions::from_url(&address)?)
+}
+
 /// Prepares a new connection.
 pub async fn set_up(connection: &mut AnyConnection) -> sqlx::Result<()> {
     for setting in SETTINGS {

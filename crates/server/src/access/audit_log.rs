@@ -77,7 +77,10 @@ impl AccessService {
             Err(error) => return Err(error.into()),
         };
         match anchored(&anchor, hash.as_deref(), &self.db.last_recorded()) {
-            Some(finding) => self.record(Record::broken(now, &finding)).await,
+            Some(finding) => {
+                self.publishing.note_odd(format!("the audit log is not as it was: {finding}"), now);
+                self.record(Record::broken(now, &finding)).await
+            }
             None => Ok(()),
         }
     }

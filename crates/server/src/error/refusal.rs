@@ -188,6 +188,15 @@ pub enum Refusal {
     /// The body ended early, stalled or broke.
     #[error("the upload broke off: {0}; nothing was published, upload it again")]
     UploadBroken(String),
+    /// Database and repositories are of different times (I2d).
+    #[error("{0}")]
+    SigningStopped(String),
+    /// There is nothing that an administrator would have to decide about.
+    #[error(
+        "the database and the repositories agree, and signing goes on: there is nothing to adopt; --raise raises every number \
+         all the same, for a machine whose whole disk was set back"
+    )]
+    NothingToAdopt,
     /// So much is going on that this must wait.
     #[error("{0}; try again later")]
     Busy(&'static str),

@@ -2,9 +2,11 @@
 //!
 //! What a client states of itself is stored as it is, within limits: it decides nothing but what is shown and previewed.
 
+use std::collections::BTreeMap;
+
 use headwater_api::checkin::{CheckIn, CheckInAnswer};
 use headwater_api::report::Report;
-use headwater_api::v1::{ClientView, RemovedClientAnswer, StoredReport};
+use headwater_api::v1::{ClientView, RemovedClientAnswer, ServerProblem, StoredReport};
 use headwater_policy::{ADDRESSES_MAX, ClientId, Problem, Repository, parse_address};
 use jiff::Timestamp;
 use serde_json::{Map, json};
@@ -42,6 +44,24 @@ impl FleetService {
             server_time: now,
             domain_keys: Vec::new(),
         }
+    }
+
+    /// Notes the versions that a client states.
+    pub(super) fn note_versions(&self, client: &str, stated: &BTreeMap<String, u64>, now: Timestamp) {
+        let signed = |repository| self.publishing.targets_version(repository);
+        let mut ahead = self.ahead.lock().expect("nobody panics while holding this lock");
+        if ahead.note(client, stated, signed, now) {
+            tracing::warn!(
+                client,
+                ?stated,
+                "the client states versions that this server never signed; see the status"
+            );
+        }
+    }
+
+    /// What is to be known of clients that state versions which were never signed here.
+    pub(crate) fn clients_ahead(&self) -> Option<ServerProblem> {
+        self.ahead.lock().expect("nobody panics while holding this lock").problem()
     }
 
     /// Files clients under another domain: all or none.
@@ -162,7 +182,9 @@ impl FleetService {
         if let Some(Reported { report, newest }) = reported {
             let storing = Storing { kept: is_kept(report), newest };
             reports::insert(tx, report, storing, now).await?;
-            report_room::delete_over(tx, self.settings.reports_bytes_max).await?;
+            if self.publishing.deletes_nothing_until(now).is_none() {
+                report_room::delete_over(tx, self.settings.reports_bytes_max).await?;
+            }
         }
         Ok(row.domain)
     }

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::registry::known_client;
 use super::service::FleetService;
+use crate::audit::Record;
 use crate::caller::Caller;
 use crate::db::Tx;
 use crate::db::identities::{self as rows, IdentityRow, RevokedRow};
@@ -54,8 +55,9 @@ impl FleetService {
     pub(crate) async fn take_revocations(
         &self,
         revoked: Vec<RevokedDocument>,
-        now: Timestamp,
+        audit_entry: Record,
     ) -> Result<Vec<String>> {
+        let now = audit_entry.time;
         let mut tx = self.db.begin().await?;
         let mut clients = Vec::new();
         for RevokedDocument { client, key } in revoked {
@@ -75,10 +77,7 @@ impl FleetService {
             rows::mark_client_revoked(&mut tx, &client, now).await?;
             clients.push(client);
         }
-        let audit_entry = Caller::server(now)
-            .audit_entry("repository.restore", "revocations")
-            .after(clients.clone().into());
-        tx.commit(audit_entry).await?;
+        tx.commit(audit_entry.after(clients.clone().into())).await?;
         Ok(clients)
     }
 

@@ -6,6 +6,7 @@ use headwater_policy::SourceUrl;
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, watch};
 
+use super::ahead::ClientsAhead;
 use super::console_certificate::ConsoleCertificate;
 use super::fleet_keys::FleetKeys;
 use super::refusals::Refusals;
@@ -37,6 +38,8 @@ pub struct FleetService {
     pub(super) refused_enrolments: Mutex<Refusals>,
     pub(super) refused_renewals: Mutex<Refusals>,
     pub(super) unknown_requests: Mutex<UnknownRequests>,
+    /// Clients that state versions which were never signed here.
+    pub(super) ahead: Mutex<ClientsAhead>,
 }
 
 /// What the service is made of.
@@ -74,6 +77,7 @@ impl FleetService {
             refused_enrolments: Mutex::default(),
             refused_renewals: Mutex::default(),
             unknown_requests: Mutex::default(),
+            ahead: Mutex::default(),
         })
     }
 }

@@ -78,10 +78,12 @@ impl FleetService {
         identity.taken.check_in = statement.sequence();
         identity.reports_made = identity.reports_made.max(check_in.reports_made.min(limits::SEQUENCE_MAX));
         let row = super::clients::row_of_check_in(check_in, now)?;
+        let stated = row.versions.clone();
         let domain = self.note_client(&mut tx, row, None, now).await?;
         rows::put(&mut tx, &identity).await?;
         let domain_keys = self.source_list.domain_keys_for(&mut tx, &identity, &domain).await?;
         tx.commit(Audit::Exempt("what a client states of itself is in the registry and its reports")).await?;
+        self.note_versions(&identity.client, &stated, now);
         let answer = CheckInAnswer { domain_keys, ..self.check_in_answer(domain, now) };
         keys.answer(statement.client(), StatementKind::CheckIn, statement.sequence(), to_json(&answer))
     }

@@ -232,6 +232,7 @@ impl RepositoryDestination {
 
 impl Destination for RepositoryDestination {
     fn lock(&self) -> PublishResult<ChangeLock> {
+        self.publishing.permit_signing().map_err(PublishError::of_destination)?;
         Ok(self.runtime.block_on(self.publishing.change()))
     }
 
@@ -252,6 +253,7 @@ impl Destination for RepositoryDestination {
     }
 
     fn keys(&self) -> PublishResult<Arc<SigningKeys>> {
+        self.publishing.permit_signing().map_err(PublishError::of_destination)?;
         Ok(Arc::clone(&self.publishing.keys(self.repository).signing))
     }
 

@@ -10,11 +10,12 @@ use headwater_depot::objects::{FolderStore, ObjectStore};
 use headwater_depot::store::Store;
 use headwater_policy::Repository;
 use headwater_publisher::ChangeLock;
-use headwater_repo::{Published, Role, layout};
+use headwater_repo::{Published, Role};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
 use super::deltas::DeltaWorker;
 use super::failures::store_failed;
+use super::findings::Findings;
 use super::key_store::{KeyStore, RepositoryKeys};
 use super::settings::PublishingSettings;
 use super::vendor_sync::VendorSync;
@@ -39,6 +40,7 @@ pub struct PublishingService {
     pub(super) vendor_sync: VendorSync,
     pub(super) uploads: Semaphore,
     pub(super) changing: Turns,
+    pub(super) findings: RwLock<Findings>,
 }
 
 impl PublishingService {
@@ -78,6 +80,7 @@ impl PublishingService {
             vendor_sync: VendorSync::default(),
             uploads: Semaphore::new(limits::UPLOADS_MAX),
             changing: Turns::default(),
+            findings: RwLock::default(),
         })
     }
 
@@ -179,22 +182,4 @@ impl PublishingService {
     pub(crate) fn store(&self, repository: impl Into<Repository>) -> &Store {
         &self.stores[&repository.into()]
     }
-}
-
-/// Refuses a folder with signed repositories and no database: a new database would begin at version 1 again, which no
-/// client accepts that has seen a later one.
-pub(crate) fn refuse_without_database(data: &DataFolder) -> Result<()> {
-    let published =
-        |repository: &Repository| data.repository(*repository).join(layout::metadata(Role::Root, 1)).exists();
-    if data.database().exists() || !Repository::ALL.iter().any(published) {
-        return Ok(());
-    }
-    Err(Error::Corrupt {
-        what: "database",
-        reason: format!(
-            "{} is missing, and beside it stands what was published; put it back from a backup of the data folder, or \
-             begin again in another folder",
-            data.database().display()
-        ),
-    })
 }

@@ -4,8 +4,8 @@
 //!    to them yet.
 //! 2. [`PublishingService::commit`]: one database transaction holds what the use case saves *and* the bytes of the new
 //!    `timestamp.json`. This is the moment of publication.
-//! 3. The same function copies those bytes to the file. A crash between is repaired by
-//!    [`PublishingService::open_repository`] at the next start, a full disk by the signing job.
+//! 3. The same function copies those bytes to the file. A crash between is repaired by [`PublishingService::open_repositories`]
+//!    at the next start, a full disk by the signing job.
 //!
 //! A crash before 2 leaves files that the next publication of the same version overwrites and garbage collection
 //! removes; a crash after it loses nothing.
@@ -72,6 +72,7 @@ impl PublishingService {
         now: Timestamp,
     ) -> Result<StagedPublication> {
         let repository = repository.into();
+        self.permit_signing()?;
         if repository == Repository::Policy {
             let (name, content) = self.audit_anchor_target();
             draft.add(name, content).map_err(failed(repository, "draft"))?;
@@ -90,6 +91,9 @@ impl PublishingService {
         staged: Vec<StagedPublication>,
         audit: impl Into<Audit>,
     ) -> Result<()> {
+        if !staged.is_empty() {
+            self.permit_signing()?;
+        }
         fail::fail_point!("publishing::staged", staged.iter().any(|staged| staged.news), |_| Err(
             Error::Interrupted
         ));
@@ -127,8 +131,9 @@ impl PublishingService {
         Ok(self.db.begin().await?.commit(record).await?)
     }
 
-    /// Reads what is signed, and puts `timestamp.json` in place where a crash kept it from being so. Returns whether the
-    /// repository has been published at all.
+    /// Reads what is signed in a data folder in the making, and puts `timestamp.json` in place where a crash kept it from
+    /// being so. Returns whether the repository has been published at all. [`Publishing::open_repositories`] is for a
+    /// server's folder.
     pub(crate) async fn open_repository(&self, repository: Repository) -> Result<bool> {
         let Some(row) = self.db.repository(repository).await? else { return Ok(false) };
         let read = |role, version| self.read_object(repository, &layout::metadata(role, version));
@@ -180,7 +185,7 @@ impl PublishingService {
         Ok(signed)
     }
 
-    fn publish_timestamp(&self, repository: Repository, timestamp: &[u8]) -> Result<()> {
+    pub(super) fn publish_timestamp(&self, repository: Repository, timestamp: &[u8]) -> Result<()> {
         let objects = self.objects(repository);
         let failed = |error| store_failed(repository, error);
         if objects.get(layout::TIMESTAMP, None).map_err(failed)?.is_some_and(|present| present == timestamp) {

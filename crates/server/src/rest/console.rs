@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::extract::FromRef;
+use axum::extract::{FromRef, State};
+use axum::http::StatusCode;
 use axum::{Json, Router, middleware};
 use headwater_api::v1::Health;
 
@@ -11,7 +12,7 @@ use super::origin_check::{self, OriginCheck};
 use super::route::RequiredRole;
 use super::table::Table;
 use super::transport::Transport;
-use super::{admin, clients, domains, oidc, openapi, publishing, sources, upkeep};
+use super::{admin, clients, domains, now, oidc, openapi, publishing, sources, upkeep};
 use crate::access::AccessService;
 use crate::caller::AdministratorRole;
 use crate::fleet::FleetService;
@@ -120,6 +121,8 @@ fn fleet_and_trust(table: Table<Services>) -> Table<Services> {
         .post("/api/v1/vendor/sync", OPERATOR, upkeep::sync)
         // It holds what the server knows, and its keys if they are asked for.
         .post("/api/v1/backup", ADMIN, upkeep::backup)
+        // It decides what the fleet's truth is.
+        .post("/api/v1/adopt", ADMIN, upkeep::adopt)
         .get("/api/v1/keys", ADMIN, publishing::keys)
         .post("/api/v1/keys/ca/rotate", ADMIN, clients::rotate_ca)
         .post("/api/v1/keys/response-signing/rotate", ADMIN, clients::rotate_response_signing_key)
@@ -161,6 +164,8 @@ fn through(services: Services, transport: Transport) -> Router {
     table().into_router(&authorizer).with_state(services)
 }
 
-async fn health() -> Json<Health> {
-    Json(Health { status: "ok".to_owned() })
+async fn health(State(upkeep): State<Arc<UpkeepService>>) -> (StatusCode, Json<Health>) {
+    let health = upkeep.health(now());
+    let status = if health.status == "failed" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+    (status, Json(health))
 }

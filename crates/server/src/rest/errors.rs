@@ -49,7 +49,10 @@ fn table(error: &Error) -> Row {
         }
         Error::Interrupted => internal("interrupted", "the server was interrupted; start it again"),
         Error::Backup { .. } | Error::BackupPassphrase(_) => internal("backup", &error.to_string()),
-        Error::FolderInUse { .. } | Error::FolderShared { .. } | Error::OwnedByAnother(_) => {
+        Error::DataFolder { .. }
+        | Error::FolderInUse { .. }
+        | Error::FolderShared { .. }
+        | Error::OwnedByAnother(_) => {
             internal("data_folder", "the server cannot work on its data folder; its log says why")
         }
     }
@@ -89,6 +92,8 @@ fn refused(refusal: &Refusal) -> (StatusCode, &'static str) {
         Refusal::Archive(_) => (S::UNPROCESSABLE_ENTITY, "bad_archive"),
         Refusal::TooLarge { .. } => (S::PAYLOAD_TOO_LARGE, "too_large"),
         Refusal::UploadBroken(_) => (S::BAD_REQUEST, "upload_broken"),
+        Refusal::SigningStopped(_) => (S::CONFLICT, "signing_stopped"),
+        Refusal::NothingToAdopt => (S::CONFLICT, "nothing_to_adopt"),
         Refusal::Busy(_) => (S::SERVICE_UNAVAILABLE, "busy"),
         Refusal::ForeignOrigin(_) => (S::FORBIDDEN, "foreign_origin"),
         Refusal::BadToken(_) => (S::FORBIDDEN, "bad_token"),

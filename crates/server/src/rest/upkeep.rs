@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use headwater_api::v1::{BackupRequest, Status, SyncResult};
+use headwater_api::v1::{AdoptAnswer, AdoptRequest, BackupRequest, Status, SyncResult};
 
 use super::json::Body;
 use super::responses::Tar;
 use super::{backups, now};
 use crate::caller::Caller;
 use crate::error::Result;
+use crate::services::Services;
 use crate::upkeep::UpkeepService;
 
 type Server = State<Arc<UpkeepService>>;
@@ -29,4 +30,12 @@ pub async fn backup(
     Body(request): Body<BackupRequest>,
 ) -> Result<Tar> {
     Ok(Tar(backups::backup(&upkeep, request, &caller).await?))
+}
+
+pub async fn adopt(
+    State(services): State<Services>,
+    caller: Caller,
+    Body(request): Body<AdoptRequest>,
+) -> Result<Json<AdoptAnswer>> {
+    Ok(Json(services.adopt(request.raise, &caller).await?))
 }

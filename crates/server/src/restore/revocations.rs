@@ -10,6 +10,7 @@ use headwater_repo::{SignedRoot, TargetName, Trusted, VerifyError, Wanted, error
 use jiff::Timestamp;
 
 use super::{Restore, refused};
+use crate::caller::Caller;
 use crate::error::{Error, Result};
 use crate::source_list::policy_target;
 
@@ -30,7 +31,8 @@ impl Restore {
     ) -> Result<Vec<String>> {
         let policy = self.newer_policy(&folder.join(Repository::Policy.as_str()), newer)?;
         let revoked = policy.fleet.revoked;
-        self.services.fleet.take_revocations(revoked, now).await
+        let audit_entry = Caller::server(now).audit_entry("repository.restore", "revocations");
+        self.services.fleet.take_revocations(revoked, audit_entry).await
     }
 
     /// The policy in a copy that was signed under any of the roots, the newest first: it may be of before a restore.

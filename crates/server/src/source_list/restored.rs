@@ -1,5 +1,5 @@
-//! Policy and class `settings` of a server that was restored: everything that clients compare goes beyond the lost
-//! server's.
+//! Policy and class `settings` of a server that was restored, or that adopts what is published: everything that clients
+//! compare is raised beyond what may have been signed elsewhere.
 
 use headwater_policy::Repository;
 use headwater_publisher::ChangeLock;
@@ -19,14 +19,14 @@ use crate::db::{Tx, domains, fleet, policies};
 use crate::error::Result;
 
 impl SourceListService {
-    /// Publishes the policy of a backup made at `made` under new roots, with every version raised by `step`; class
-    /// settings comes after it. The caller holds the turn of those who publish.
-    pub(crate) async fn publish_restored_policy(
+    /// Publishes the newest saved policy as a version with this comment, under the new roots if there are any, with every
+    /// version raised by `step`; class settings comes after it. The caller holds the turn of those who publish.
+    pub(crate) async fn publish_raised_policy(
         &self,
         change: &ChangeLock,
         roots: Vec<SignedRoot>,
         step: u64,
-        made: Timestamp,
+        comment: String,
         audit_entry: Record,
     ) -> Result<()> {
         let now = audit_entry.time;
@@ -36,7 +36,7 @@ impl SourceListService {
             version: current.version + step,
             saved: now,
             saved_by: audit_entry.who.clone(),
-            comment: format!("restored from a backup of {made:.0}"),
+            comment,
             ..current
         };
         policies::insert(&mut tx, &saved).await?;
@@ -51,7 +51,7 @@ impl SourceListService {
         let policy = self.signed_policy(&mut tx, &saved, now).await?;
         let mut targets = targets(&mut tx, Part::Typed, &rows, now).await?;
         targets.push((policy_target(), policy));
-        self.publish_restored(
+        self.publish_raised(
             change,
             Repository::Policy,
             NewRoots { roots, version_bump: step, targets },
@@ -60,8 +60,8 @@ impl SourceListService {
         .await
     }
 
-    /// Publishes class `settings` under new roots, after the policy.
-    pub(crate) async fn publish_restored_settings(
+    /// Publishes class `settings` likewise, after the policy.
+    pub(crate) async fn publish_raised_settings(
         &self,
         change: &ChangeLock,
         roots: Vec<SignedRoot>,
@@ -73,10 +73,10 @@ impl SourceListService {
         let rows = tx.domains().await?;
         let targets = targets(&mut tx, Part::Free, &rows, now).await?;
         let new = NewRoots { roots, version_bump: step, targets };
-        self.publish_restored(change, Part::Free.repository(), new, (tx, audit_entry)).await
+        self.publish_raised(change, Part::Free.repository(), new, (tx, audit_entry)).await
     }
 
-    async fn publish_restored(
+    async fn publish_raised(
         &self,
         change: &ChangeLock,
         repository: Repository,

@@ -23,6 +23,7 @@ impl Default for JobStatuses {
             last_run: None,
             message: "not yet run".to_owned(),
             error: None,
+            failing_since: None,
         };
         Self(Mutex::new(NAMES.into_iter().map(job).collect()))
     }
@@ -43,17 +44,34 @@ impl JobStatuses {
 
     /// Notes and logs the outcome of a job: what was done, in a sentence.
     pub fn note(&self, name: &str, now: Timestamp, done: Result<String>) {
+        let before = self.jobs().iter().find(|job| job.name == name).and_then(|job| job.error.clone());
         let (message, error) = match done {
             Ok(message) => {
-                tracing::debug!(job = name, message, "job done");
+                match before {
+                    Some(_) => tracing::info!(job = name, message, "job works again"),
+                    None => tracing::debug!(job = name, message, "job done"),
+                }
                 (message, None)
             }
             Err(error) => {
-                tracing::error!(job = name, error = error_chain(&error), "job failed; it is tried again");
-                ("failed".to_owned(), Some(summary(&error)))
+                let (summary, error) = (summary(&error), error_chain(&error));
+                // A job that fails at every tick for the same reason is logged once.
+                if before.as_ref() == Some(&summary) {
+                    tracing::debug!(job = name, error, "job failed again");
+                } else {
+                    tracing::error!(job = name, error, "job failed; it is tried again");
+                }
+                ("failed".to_owned(), Some(summary))
             }
         };
         self.set(name, now, message, error);
+    }
+
+    /// Notes that a job waits, and why; it stays due.
+    pub fn note_waiting(&self, name: &str, reason: &str) {
+        if let Some(job) = self.jobs().iter_mut().find(|job| job.name == name) {
+            reason.clone_into(&mut job.message);
+        }
     }
 
     /// Notes the outcome of a sync with the vendor source, whether the schedule or an administrator started it.
@@ -74,6 +92,7 @@ impl JobStatuses {
 
     fn set(&self, name: &str, now: Timestamp, message: String, error: Option<String>) {
         if let Some(job) = self.jobs().iter_mut().find(|job| job.name == name) {
+            job.failing_since = error.is_some().then(|| job.failing_since.unwrap_or(now));
             (job.last_run, job.message, job.error) = (Some(now), message, error);
         }
     }

@@ -17,19 +17,24 @@ impl UpkeepService {
     /// Signs again what is due at `now`.
     pub async fn run_signing(&self, now: Timestamp) {
         let _pass = self.signing.lock().await;
-        let signed = self.sign_what_is_due(now).await;
+        let signed = match self.publishing.permit_signing() {
+            Ok(()) => self.sign_what_is_due(now).await,
+            Err(stopped) => Err(stopped),
+        };
         self.statuses.note("sign", now, signed);
     }
 
     /// Runs every other job that is due at `now`, one after the other.
     pub async fn run_jobs(&self, now: Timestamp) {
-        match self.vendor_due(now).await {
-            Ok(false) => {}
-            Ok(true) => {
-                // It notes its outcome itself.
-                let _ = self.sync_vendor(&Caller::server(now)).await;
+        self.look_at_disk();
+        if self.publishing.permit_signing().is_ok() {
+            self.sync_vendor_if_due(now).await;
+        }
+        if let Some(reason) = self.publishing.deletes_nothing(now) {
+            for name in ["retention", "garbage", "scrub"] {
+                self.statuses.note_waiting(name, &reason);
             }
-            Err(error) => self.statuses.note("vendor", now, Err(error)),
+            return;
         }
         if self.statuses.is_due("retention", now) {
             let done = self.forget_reports(now).await;
@@ -45,8 +50,22 @@ impl UpkeepService {
         }
     }
 
+    async fn sync_vendor_if_due(&self, now: Timestamp) {
+        match self.vendor_due(now).await {
+            Ok(false) => {}
+            Ok(true) => {
+                // It notes its outcome itself.
+                let _ = self.sync_vendor(&Caller::server(now)).await;
+            }
+            Err(error) => self.statuses.note("vendor", now, Err(error)),
+        }
+    }
+
     /// Makes the deltas that are missing at `now`.
     pub async fn run_deltas(&self, now: Timestamp) {
+        if self.publishing.permit_signing().is_err() {
+            return;
+        }
         if let Some(made) = self.publishing.make_due_deltas(now).await {
             self.statuses.note("deltas", now, made);
         }
@@ -57,6 +76,7 @@ impl UpkeepService {
     /// # Errors
     /// A refusal when there is no vendor source; failures of our own.
     pub async fn sync_vendor(&self, caller: &Caller) -> Result<SyncResult> {
+        self.publishing.permit_signing()?;
         let synced = self.publishing.sync_vendor(caller).await;
         if !matches!(synced, Err(Error::Refused(_))) {
             self.statuses.note_sync(caller.now, &synced);

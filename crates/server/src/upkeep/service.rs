@@ -1,7 +1,8 @@
 //! The state of the service.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
+use headwater_api::v1::Severity;
 use jiff::Timestamp;
 
 use super::job_statuses::JobStatuses;
@@ -27,6 +28,8 @@ pub struct UpkeepService {
     pub(super) scrub_progress: ScrubProgress,
     /// One signing pass at a time: an earlier one never notes its outcome over a later one's.
     pub(super) signing: tokio::sync::Mutex<()>,
+    /// What of the disks was logged.
+    pub(super) disk_logged: Mutex<Vec<(String, Severity)>>,
 }
 
 /// What the service needs of the configuration.
@@ -76,6 +79,7 @@ impl UpkeepService {
             statuses,
             scrub_progress,
             signing,
+            disk_logged: Mutex::default(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The state of the server, for administrators.
 
-use headwater_api::v1::{RepositoryStatus, Status};
+use headwater_api::v1::{JobStatus, RepositoryStatus, Status};
 use headwater_policy::{Class, Repository};
 use headwater_repo::{Role, layout};
 use jiff::Timestamp;
@@ -24,6 +24,8 @@ impl UpkeepService {
         warnings.extend(self.fleet.revoked_warning(now).await?);
         warnings.extend(self.publishing.missing_content_warning().await?);
         let client_counts = self.fleet.client_counts(now).await?;
+        let (disks, jobs) = (self.disks(), self.job_statuses().await?);
+        let problems = self.problems(&disks, &jobs, now);
         Ok(Status {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.started,
@@ -34,9 +36,26 @@ impl UpkeepService {
             client_counts,
             update_agents: agents as u64,
             repositories,
-            jobs: self.statuses.all(),
+            jobs,
+            disks,
+            problems,
             warnings,
         })
+    }
+
+    /// The jobs; where the vendor source was not asked since the start, as its last sync ended.
+    async fn job_statuses(&self) -> Result<Vec<JobStatus>> {
+        let mut jobs = self.statuses.all();
+        let is_new = |job: &&mut JobStatus| job.name == "vendor" && job.last_run.is_none();
+        if let Some(job) = jobs.iter_mut().find(is_new)
+            && let Some(last) = self.db.vendor().await?.and_then(|vendor| vendor.last_sync)
+            && last.error.is_some()
+        {
+            job.last_run = Some(last.started);
+            (job.message, job.failing_since) = ("failed".to_owned(), Some(last.started));
+            job.error = last.error;
+        }
+        Ok(jobs)
     }
 
     /// What an administrator should know at every start.

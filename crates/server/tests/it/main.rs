@@ -10,6 +10,7 @@ mod confidential;
 mod config;
 mod console_tls;
 mod deltas;
+mod different_times;
 mod domain_drafts;
 mod domains;
 mod draft_owners;

@@ -170,3 +170,32 @@ async fn a_lost_release_list_is_called_lost() {
     let path = list.strip_prefix(server.folder.path()).unwrap().to_str().unwrap();
     assert!(message.starts_with(path) && message.contains("backup"), "{message}");
 }
+
+#[tokio::test]
+async fn a_first_start_needs_a_folder_of_its_own() {
+    let start = async |folder: &Path, config_file: Option<&str>| {
+        let mut config = config(folder);
+        config.files.extend(config_file.map(|name| folder.join(name)));
+        let running = run(config, std::future::pending()).await?;
+        let is_first = running.is_first_start();
+        running.stop();
+        running.ended().await;
+        Ok::<bool, headwater_server::StartError>(is_first)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o700)).unwrap();
+    for name in ["thesis.odt", "server.toml"] {
+        std::fs::write(folder.path().join(name), "words").unwrap();
+    }
+    let error = start(folder.path(), None).await.unwrap_err();
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert!(cause.contains("not empty: it has server.toml, thesis.odt"), "{cause}");
+    assert_eq!(files(folder.path()).len(), 2, "nothing was made in it");
+
+    std::fs::remove_file(folder.path().join("thesis.odt")).unwrap();
+    std::fs::create_dir(folder.path().join("lost+found")).unwrap();
+    assert!(start(folder.path(), Some("server.toml")).await.unwrap());
+    // What is put there later does not matter: the server is there.
+    std::fs::write(folder.path().join("notes"), "words").unwrap();
+    assert!(!start(folder.path(), Some("server.toml")).await.unwrap());
+}

@@ -10,7 +10,11 @@ pub fn of(method: &Method, path: &str) -> Option<&'static str> {
 }
 
 const SUMMARIES: &[(&str, &str)] = &[
-    ("GET /health", "Answers if the server works."),
+    ("GET /health", "Whether the server works; 503 if it does not do all of its work."),
+    (
+        "POST /api/v1/adopt",
+        "Takes what is published as the truth, where database and repositories are of different times.",
+    ),
     ("GET /api/v1/openapi.json", "This document."),
     ("GET /api/v1/status", "The state of the server, its repositories and its jobs."),
     ("GET /api/v1/releases", "All components and programs with their releases."),

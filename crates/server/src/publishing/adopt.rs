@@ -1,0 +1,140 @@
+//! Taking the releases of a repository as the truth: the database learns of what was published without it.
+
+use std::sync::Arc;
+
+use headwater_policy::Class;
+use headwater_publisher::ChangeLock;
+use headwater_publisher::deltas::ReleaseChain;
+use headwater_publisher::roots::NewRoots;
+use headwater_repo::limits::RELEASES_MAX;
+use headwater_repo::{ComponentName, Digest, InventoryItem, Published, ReleaseList, Role, layout};
+
+use super::destination::want_current;
+use super::failures::of_publisher;
+use super::findings::Hold;
+use super::service::PublishingService;
+use crate::audit::Record;
+use crate::caller::Caller;
+use crate::db::releases::{self as rows, ReleaseRow};
+use crate::db::{Tx, client_releases, deltas};
+use crate::error::{Refusal, Result};
+
+/// What adopting is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Raise {
+    /// By how much every number goes up.
+    pub by: u64,
+    /// Also where database and repositories agree.
+    pub always: bool,
+}
+
+impl PublishingService {
+    /// Lets signing go on, for who adopts what is published; returns why it was stopped.
+    ///
+    /// # Errors
+    /// [`Refusal::NothingToAdopt`].
+    pub(crate) fn begin_adopting(&self, raise: Raise) -> Result<Option<Hold>> {
+        let hold = self.lift_hold();
+        if hold.is_none() && !raise.always {
+            return Err(Refusal::NothingToAdopt.into());
+        }
+        Ok(hold)
+    }
+
+    /// Stops signing again: adopting has failed.
+    pub(crate) fn give_up_adopting(&self, hold: Option<Hold>) {
+        self.put_hold(hold);
+    }
+
+    /// The version of a class's targets.
+    pub(crate) fn targets_version(&self, repository: impl Into<headwater_policy::Repository>) -> u64 {
+        self.published_version(repository, Role::Targets)
+    }
+
+    /// Takes the releases of a class as they are signed, and signs them again with every number raised. Returns how many
+    /// the database did not know of. `own`: the names that are not the vendor source's; `None` if none is. The caller holds [`PublishingService::change`].
+    ///
+    /// # Errors
+    /// A file that is signed is missing; the database, the disk, the keys.
+    pub(crate) async fn adopt_class(
+        self: &Arc<Self>,
+        change: &ChangeLock,
+        class: Class,
+        own: Option<&[String]>,
+        raise: Raise,
+        audit_entry: Record,
+    ) -> Result<u64> {
+        let now = audit_entry.time;
+        let published = self.published(class);
+        let mut tx = self.db.begin().await?;
+        let (mut listed, mut new) = (Vec::new(), 0);
+        let names = published.targets().filter_map(|(name, ..)| layout::component_of_release_list(&name));
+        for name in names.collect::<Vec<_>>() {
+            let chain =
+                ReleaseChain::read(self.objects(class), self.store(class), &published, &name, RELEASES_MAX);
+            let Some(chain) = chain.map_err(|error| of_publisher(class, error))? else { continue };
+            new += self.adopt_releases(&mut tx, class, own, &chain).await?;
+            want_current(&mut tx, class, &chain.list, now).await?;
+            listed.push(name);
+        }
+        for row in tx.components(class).await? {
+            let Ok(name) = ComponentName::new(row.name) else { continue };
+            if !listed.contains(&name) {
+                rows::drop_all(&mut tx, class, &name, now).await?;
+                client_releases::unwant(&mut tx, class, &name, now).await?;
+            }
+        }
+        rows::lift_sequence_floor(&mut tx, class, raise.by).await?;
+        let destination = self.destination(class, &Caller::server(now)).saving(tx, audit_entry);
+        let raised = NewRoots { roots: Vec::new(), version_bump: raise.by, targets: Vec::new() };
+        self.publish_under(change, destination, raised, now).await?;
+        Ok(new)
+    }
+
+    /// Notes the releases of a component, their bodies and their deltas.
+    async fn adopt_releases(
+        &self,
+        tx: &mut Tx,
+        class: Class,
+        own: Option<&[String]>,
+        chain: &ReleaseChain,
+    ) -> Result<u64> {
+        let list: &ReleaseList = &chain.list;
+        let name = list.component();
+        let known = tx.releases(class, name).await?;
+        if !tx.components(class).await?.iter().any(|row| row.name == name.as_str()) {
+            let from_vendor = own.is_some_and(|own| !own.iter().any(|own| own == name.as_str()));
+            rows::put_component(tx, class, name, from_vendor).await?;
+        }
+        let mut new = 0;
+        for manifest in chain.manifests() {
+            let bodies: Vec<Digest> = manifest.files.iter().map(|file| file.body.sha256).collect();
+            let (sequence, version) = (manifest.sequence, manifest.version.to_string());
+            if known.iter().any(|row| row.sequence == sequence.get()) {
+                rows::add_blobs(tx, class, name, sequence, &bodies).await?;
+            } else {
+                let row = ReleaseRow { sequence: sequence.get(), version };
+                rows::insert_release(tx, class, name, &row, &bodies).await?;
+                new += 1;
+            }
+        }
+        rows::list_again(tx, class, name, list.releases()[0].sequence).await?;
+        for (pair, item) in chain.named() {
+            if let InventoryItem::Made(delta) = item {
+                deltas::put(tx, class, pair, false, Some(&delta)).await?;
+            }
+        }
+        Ok(new)
+    }
+
+    /// What is signed of the policy, as a target of it.
+    pub(crate) fn signed_target(
+        &self,
+        repository: headwater_policy::Repository,
+        name: &headwater_repo::TargetName,
+    ) -> Result<Option<Vec<u8>>> {
+        let published: Published = self.published(repository);
+        headwater_publisher::target(self.objects(repository), &published, name)
+            .map_err(|error| of_publisher(repository, error))
+    }
+}
