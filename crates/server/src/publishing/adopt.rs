@@ -52,7 +52,8 @@ impl PublishingService {
     }
 
     /// Takes the releases of a class as they are signed, and signs them again with every number raised. Returns how many
-    /// the database did not know of. `own`: the names that are not the vendor source's; `None` if none is. The caller holds [`PublishingService::change`].
+    /// the database did not know of. `own`: the names that are not the vendor source's; `None` if all are own. The caller
+    /// holds [`PublishingService::change`].
     ///
     /// # Errors
     /// A file that is signed is missing; the database, the disk, the keys.
