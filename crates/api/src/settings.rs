@@ -161,6 +161,14 @@ pub struct EffectiveSettingsDocument {
     pub connect_timeout_seconds: u32,
     /// Seconds without a byte before a source counts as failed.
     pub idle_timeout_seconds: u32,
+    /// The HTTP proxy by which clients reach URLs and the vendor source, such as `http://proxy.example:3128`. `None` if
+    /// there is none. The server and update agents are always reached directly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// Host names (with all names below them), addresses, IPv4 ranges and IPv6 prefixes that are reached without the
+    /// proxy, between commas.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub proxy_exceptions: String,
     /// Command that tests a new release before it is kept, run in the release's folder. `None` if there is no
     /// probe.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -201,6 +209,12 @@ pub struct SettingsDocument {
     /// Likewise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle_timeout_seconds: Option<u32>,
+    /// Likewise; an empty one means that there is none, whatever applies above.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// Likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy_exceptions: Option<String>,
     /// Likewise; an empty one means that there is none, whatever applies above.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub probe_command: Option<Vec<String>>,

@@ -17,6 +17,7 @@ pub mod plan;
 pub mod reference;
 pub mod releases;
 pub mod repository;
+mod repository_look;
 pub mod server;
 pub mod sources;
 pub mod terminal;

@@ -50,3 +50,6 @@ pub const COMPLETION_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Values that one completion offers: one page of the server's lists.
 pub const COMPLETION_CANDIDATES_MAX: usize = 1000;
+
+/// Seconds that one look at such a URL may take.
+pub const LOOK_TIMEOUT_SECONDS: u64 = 10;

@@ -4,11 +4,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 use headwater_api::v1::{SyncProgress, SyncResult, SyncedRelease, VendorRequest, VendorView};
+use headwater_policy::Class;
+use jiff::Timestamp;
 use reqwest::Method;
 use serde_json::json;
 
 use crate::api_client::{ApiClient, ServerLocation};
 use crate::limits::SYNC_POLL_INTERVAL;
+use crate::repository_look::look;
 use crate::terminal::failure::{Exit, Failure};
 use crate::terminal::input::read_json;
 use crate::terminal::output::{Output, bytes, counted, table, time};
@@ -45,6 +48,9 @@ enum Command {
         /// Minutes between syncs; 0 syncs only on demand [default: as before, or 60]
         #[arg(long, value_name = "MINUTES", value_hint = ValueHint::Other)]
         every: Option<u32>,
+        /// Do not look from this machine whether a repository is at the URL
+        #[arg(long)]
+        no_check: bool,
     },
     /// Take new releases from the vendor source now, and wait until that is done
     Sync,
@@ -60,11 +66,19 @@ pub async fn run(arguments: VendorArguments, output: Output) -> Result<Exit, Fai
             let vendor: VendorView = api.get("/api/v1/vendor").await?;
             output.result(&vendor, vendor_text);
         }
-        Command::Set { url, root, every } => {
+        Command::Set { url, root, every, no_check } => {
             let root = root.map(|path| read_json(&path)).transpose()?;
             let request = VendorRequest { url, root, schedule_minutes: every };
             let vendor: VendorView = api.call(Method::PUT, "/api/v1/vendor", &request).await?;
             output.result(&vendor, vendor_text);
+            if !no_check {
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "what has expired is reported at the moment of the command"
+                )]
+                let (found, warnings) = look(&vendor.url, &[Class::Components], None, Timestamp::now()).await;
+                output.looked(&found, &warnings);
+            }
             if !output.is_json() {
                 output.note("next: `headwater vendor sync` takes its releases");
             }

@@ -274,13 +274,13 @@ mod tests {
             "installed": {"components": {"rules": {"sequence": 2, "version": "b"}}, "programs": {"greet": {"sequence": 1, "version": "1"}}},
         }))
         .unwrap();
-        let step = |source: &str, entry: Option<u32>| json!({"steps": [{"source": source, "url": "http://x", "entry": entry, "reason": "the list is exhausted; so"}], "skipped": []});
+        let step = |source: &str, entry: Option<u32>| json!({"steps": [{"source": source, "url": "http://x", "entry": entry, "reason": "server fallback; so"}], "skipped": []});
         let plans = json!({"settings": step("server", None), "components": step("vendor", Some(1)), "programs": step("server", None)});
         let plans = BTreeMap::from([("remote-1".to_owned(), serde_json::from_value(plans).unwrap())]);
         let sites = sites(1, 0, true);
         let story = Story { paint: Paint::PLAIN, sites: &sites, plans: &plans, before: &BTreeMap::new() };
         let expected = [
-            "  remote-1  ::1          2.44 KiB from server (the list is exhausted)     source list 3, greet 1",
+            "  remote-1  ::1          2.44 KiB from server (server fallback)           source list 3, greet 1",
             "                       976.56 KiB from vendor source (entry 1)            rules b",
             "                       update agent u failed: connect (settings, programs)",
         ];

@@ -6,7 +6,8 @@ mod connection;
 
 use std::sync::Once;
 
-use reqwest::Response;
+use headwater_policy::Proxy;
+use reqwest::{ClientBuilder, Response, Url};
 
 pub use addresses::{AddressError, Addresses};
 pub(crate) use connection::chain;
@@ -22,6 +23,17 @@ pub fn install_tls_provider() {
         // It fails only if there is a provider already, which then stays.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     });
+}
+
+/// Sends through a proxy what is for a host that it applies to. A builder that shall use no other proxy has `no_proxy` before.
+#[must_use]
+pub fn through_proxy(builder: ClientBuilder, proxy: Option<&Proxy>) -> ClientBuilder {
+    let Some(proxy) = proxy.cloned() else { return builder };
+    let url = Url::parse(proxy.url().as_str());
+    builder.proxy(reqwest::Proxy::custom(move |target| {
+        let applies = target.host_str().is_some_and(|host| proxy.applies_to(host));
+        url.clone().ok().filter(|_| applies)
+    }))
 }
 
 /// Why a body was not read.

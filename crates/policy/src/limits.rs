@@ -48,3 +48,9 @@ pub const COMPONENT_NAMES_SHOWN_MAX: usize = 10;
 pub const EXAMPLES_MAX: usize = 10;
 /// Characters of a domain's value in a line that describes a change: a line is read at a glance, the value may be a MiB.
 pub const SHOWN_VALUE_CHARS_MAX: usize = 100;
+
+/// Exceptions of a proxy: each is looked at for each request.
+pub const PROXY_EXCEPTIONS_MAX: usize = 64;
+
+/// Bytes of the exceptions of a proxy as text.
+pub const PROXY_EXCEPTIONS_BYTES_MAX: usize = 8192;

@@ -88,7 +88,7 @@ impl FromStr for VendorFallback {
     }
 }
 
-/// For which classes clients fall back to the server once the list is exhausted (S9, P2).
+/// For which classes clients fall back to the server after the entries that select them (S9, P2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ServerFallback {
     /// The classes whose switch is on.

@@ -61,7 +61,7 @@ pub enum StepReason {
         /// The entry's selector.
         selector: Selector,
     },
-    /// The list is exhausted and this class falls back to the server (P2).
+    /// After the entries that select the client, this class falls back to the server (P2).
     ServerFallback,
     /// Standard mode: every client goes to the server (P3).
     StandardMode,
@@ -83,7 +83,7 @@ impl fmt::Display for StepReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Selected { address, selector } => write!(f, "the entry selects {selector}, and {address} is in it"),
-            Self::ServerFallback => f.write_str("the list is exhausted; this class falls back to the server"),
+            Self::ServerFallback => f.write_str("server fallback; it comes after every entry that is for this client"),
             Self::StandardMode => f.write_str("standard mode: every client updates from the server"),
             Self::UpdateAgentsFromServerOnly => f.write_str("update agents update from the server only"),
             Self::VendorAllowed => f.write_str("the domain lets its clients download from the vendor source"),

@@ -28,6 +28,21 @@ impl Ipv4Range {
         Ok(Self { first, last })
     }
 
+    /// The addresses that share the first `length` bits of `address`; what stands beyond is cleared.
+    fn of_prefix(address: Ipv4Addr, length: &str, whole: &str) -> Result<Self, ParseError> {
+        let digits = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
+        let length =
+            length.parse::<u32>().ok().filter(|length| digits && *length <= 32).ok_or_else(|| {
+                let shown = whole.escape_debug();
+                ParseError::new(format!(
+                    "`{shown}` is not an IPv4 prefix: the length is not a number from 0 to 32"
+                ))
+            })?;
+        let beyond = u32::MAX.checked_shr(length).unwrap_or(0);
+        let bits = address.to_bits();
+        Self::new(Ipv4Addr::from_bits(bits & !beyond), Ipv4Addr::from_bits(bits | beyond))
+    }
+
     /// The lowest address.
     pub fn first(&self) -> Ipv4Addr {
         self.first
@@ -52,8 +67,11 @@ impl Ipv4Range {
 impl FromStr for Ipv4Range {
     type Err = ParseError;
 
-    /// `first-last`, or one address.
+    /// `first-last`, one address, or a prefix with its length, which is the range that it means (S12).
     fn from_str(text: &str) -> Result<Self, ParseError> {
+        if let Some((address, length)) = text.split_once('/') {
+            return Self::of_prefix(parse_v4(address.trim(), text)?, length.trim(), text);
+        }
         let (first, last) = text.split_once('-').unwrap_or((text, text));
         Self::new(parse_v4(first.trim(), text)?, parse_v4(last.trim(), text)?)
     }
@@ -63,7 +81,7 @@ fn parse_v4(end: &str, whole: &str) -> Result<Ipv4Addr, ParseError> {
     match parse_address(end) {
         Ok(IpAddr::V4(address)) => Ok(address),
         _ => Err(ParseError::new(format!(
-            "`{}` is no IPv4 range; write first-last, such as 10.1.0.0-10.1.255.255",
+            "`{}` is no IPv4 range; write first-last, such as 10.1.0.0-10.1.255.255, a prefix, such as 10.1.0.0/16, or one address",
             whole.escape_debug()
         ))),
     }
@@ -135,17 +153,21 @@ impl Ipv6Prefix {
 impl FromStr for Ipv6Prefix {
     type Err = ParseError;
 
-    /// `prefix/length`.
+    /// `prefix/length`, or one address.
     fn from_str(text: &str) -> Result<Self, ParseError> {
         let bad = |why: &str| {
             let shown = text.escape_debug();
             ParseError::new(format!(
-                "`{shown}` is no IPv6 prefix: {why}; write prefix/length, such as 2001:db8:1::/48"
+                "`{shown}` is no IPv6 prefix: {why}; write prefix/length, such as 2001:db8:1::/48, or one address"
             ))
         };
-        let (address, length) = text.split_once('/').ok_or_else(|| bad("the length is missing"))?;
-        let address: Ipv6Addr =
-            address.parse().map_err(|_| bad("what stands before the `/` is no IPv6 address"))?;
+        let (address, length) = text.split_once('/').unwrap_or((text, "128"));
+        let is_alone = !text.contains('/');
+        let address: Ipv6Addr = address.parse().map_err(|_| bad("it holds no IPv6 address"))?;
+        // What ends in zeros is more likely meant as a prefix.
+        if is_alone && address.to_bits() & u128::from(u64::MAX) == 0 {
+            return Err(bad("the length is missing"));
+        }
         let digits = !length.is_empty() && length.bytes().all(|byte| byte.is_ascii_digit());
         match length.parse::<u8>() {
             Ok(number) if digits && number <= 128 => Self::new(address, number),

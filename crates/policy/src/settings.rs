@@ -2,10 +2,11 @@
 
 use crate::limits::{
     COMMAND_ARGUMENT_BYTES_MAX, COMMAND_ARGUMENTS_MAX, CONNECT_TIMEOUT_SECONDS_MAX, HOOK_TIMEOUT_SECONDS_MAX,
-    IDLE_TIMEOUT_SECONDS_MAX, POLL_INTERVAL_MINUTES_MAX, UPDATE_AGENT_DOWNLOADS_MAX,
-    UPDATE_AGENT_QUOTA_MIB_MAX,
+    IDLE_TIMEOUT_SECONDS_MAX, POLL_INTERVAL_MINUTES_MAX, PROXY_EXCEPTIONS_BYTES_MAX,
+    UPDATE_AGENT_DOWNLOADS_MAX, UPDATE_AGENT_QUOTA_MIB_MAX,
 };
 use crate::problem::Problem;
+use crate::proxy::Proxy;
 
 /// What one domain sets explicitly; anything else comes from the nearest domain above that sets it (D1).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,6 +21,10 @@ pub struct Settings {
     pub connect_timeout_seconds: Option<u32>,
     /// Seconds without a byte before a source is given up (P9).
     pub idle_timeout_seconds: Option<u32>,
+    /// The HTTP proxy by which clients reach URLs and the vendor source; an empty one means that there is none.
+    pub proxy: Option<String>,
+    /// The hosts that are reached without it, between commas.
+    pub proxy_exceptions: Option<String>,
     /// Command that tests a new release before it is kept; an empty one means that there is none.
     pub probe_command: Option<Vec<String>>,
     /// Command run after a release was kept; an empty one means that there is none.
@@ -49,6 +54,10 @@ pub struct EffectiveSettings {
     pub connect_timeout_seconds: u32,
     /// See [`Settings::idle_timeout_seconds`].
     pub idle_timeout_seconds: u32,
+    /// See [`Settings::proxy`]; `None` if there is no proxy.
+    pub proxy: Option<String>,
+    /// See [`Settings::proxy_exceptions`].
+    pub proxy_exceptions: String,
     /// See [`Settings::probe_command`]; `None` if there is no probe.
     pub probe_command: Option<Vec<String>>,
     /// See [`Settings::after_command`]; `None` if there is no command.
@@ -74,6 +83,8 @@ impl Default for EffectiveSettings {
             allow_manual_update: true,
             connect_timeout_seconds: 10,
             idle_timeout_seconds: 30,
+            proxy: None,
+            proxy_exceptions: String::new(),
             probe_command: None,
             after_command: None,
             hook_timeout_seconds: 600,
@@ -95,6 +106,8 @@ impl Settings {
             allow_manual_update: self.allow_manual_update.or(above.allow_manual_update),
             connect_timeout_seconds: self.connect_timeout_seconds.or(above.connect_timeout_seconds),
             idle_timeout_seconds: self.idle_timeout_seconds.or(above.idle_timeout_seconds),
+            proxy: self.proxy.or_else(|| above.proxy.clone()),
+            proxy_exceptions: self.proxy_exceptions.or_else(|| above.proxy_exceptions.clone()),
             probe_command: self.probe_command.or_else(|| above.probe_command.clone()),
             after_command: self.after_command.or_else(|| above.after_command.clone()),
             hook_timeout_seconds: self.hook_timeout_seconds.or(above.hook_timeout_seconds),
@@ -117,6 +130,8 @@ impl Settings {
             allow_manual_update: self.allow_manual_update.unwrap_or(default.allow_manual_update),
             connect_timeout_seconds: self.connect_timeout_seconds.unwrap_or(default.connect_timeout_seconds),
             idle_timeout_seconds: self.idle_timeout_seconds.unwrap_or(default.idle_timeout_seconds),
+            proxy: self.proxy.filter(|proxy| !proxy.is_empty()),
+            proxy_exceptions: self.proxy_exceptions.unwrap_or_default(),
             probe_command: command(self.probe_command),
             after_command: command(self.after_command),
             hook_timeout_seconds: self.hook_timeout_seconds.unwrap_or(default.hook_timeout_seconds),
@@ -170,7 +185,20 @@ impl Settings {
             let fault = command_fault(command.as_deref()?)?;
             Some(Problem::general(format!("{name}: {fault}")))
         });
-        numbers.chain(commands).collect()
+        numbers.chain(commands).chain(self.proxy_fault()).collect()
+    }
+
+    /// What is wrong with the proxy. Exceptions may stand without one: it may be set at another domain.
+    fn proxy_fault(&self) -> Option<Problem> {
+        let exceptions = self.proxy_exceptions.as_deref().unwrap_or_default();
+        if exceptions.len() > PROXY_EXCEPTIONS_BYTES_MAX {
+            let message = format!("proxy_exceptions: more than {PROXY_EXCEPTIONS_BYTES_MAX} bytes");
+            return Some(Problem::general(message));
+        }
+        let proxy = self.proxy.as_deref().filter(|proxy| !proxy.is_empty());
+        let key = if proxy.is_some() { "proxy" } else { "proxy_exceptions" };
+        let fault = Proxy::parse(proxy.unwrap_or("http://proxy.example"), exceptions).err()?;
+        Some(Problem::general(format!("{key}: {fault}")))
     }
 }
 

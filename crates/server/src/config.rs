@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use headwater_identity::ServedName;
-use headwater_policy::SourceUrl;
+use headwater_policy::{Proxy, SourceUrl};
 use headwater_repo::limits::PASSPHRASE_LENGTH_MAX;
 use headwater_repo::{Expiry, Passphrase, Role, STORAGE_PERCENT, life_days_max};
 use jiff::SignedDuration;
@@ -78,6 +78,10 @@ pub struct RawConfig {
     pub targets_life_days: Option<u32>,
     /// Likewise of the root. Default 365.
     pub root_life_days: Option<u32>,
+    /// The HTTP proxy by which the server reaches the vendor source and the identity provider. Default: none.
+    pub proxy: Option<String>,
+    /// Host names, addresses, IPv4 ranges and IPv6 prefixes that are reached without the proxy. Default: none.
+    pub proxy_exceptions: Option<Vec<String>>,
     /// A file with the passphrase that the online keys are encrypted with. Default: none, they are plain.
     pub keys_passphrase_file: Option<PathBuf>,
     /// The identity provider at which administrators may sign in. Default: none.
@@ -128,6 +132,8 @@ pub struct Config {
     pub deltas_niceness: i32,
     /// How long after signing metadata expires.
     pub expiry: Expiry,
+    /// By which the vendor source and the identity provider are reached; `None` for directly.
+    pub proxy: Option<Proxy>,
     /// The passphrase of the online keys.
     pub keys_passphrase: Option<Arc<Passphrase>>,
     /// The identity provider at which administrators may sign in.
@@ -199,6 +205,8 @@ impl RawConfig {
             snapshot_life_days: self.snapshot_life_days.or(below.snapshot_life_days),
             targets_life_days: self.targets_life_days.or(below.targets_life_days),
             root_life_days: self.root_life_days.or(below.root_life_days),
+            proxy: self.proxy.or(below.proxy),
+            proxy_exceptions: self.proxy_exceptions.or(below.proxy_exceptions),
             keys_passphrase_file: self.keys_passphrase_file.or(below.keys_passphrase_file),
             oidc: self.oidc.or(below.oidc),
             file: self.file.or(below.file),
@@ -220,6 +228,7 @@ impl TryFrom<RawConfig> for Config {
             files,
             expiry,
             oidc: raw.oidc.map(supported_oidc).transpose()?,
+            proxy: proxy(raw.proxy.as_deref(), raw.proxy_exceptions.unwrap_or_default())?,
             keys_passphrase: keys_passphrase(raw.keys_passphrase_file.as_deref())?,
             data: raw.data.ok_or_else(|| {
                 value("data", "is missing; give the data folder, here or with --data DIR".to_owned())
@@ -318,6 +327,12 @@ fn keys_passphrase(path: Option<&Path>) -> Result<Option<Arc<Passphrase>>, Confi
     Passphrase::for_new(line)
         .map(|passphrase| Some(Arc::new(passphrase)))
         .map_err(|error| bad(error.to_string()))
+}
+
+fn proxy(url: Option<&str>, exceptions: Vec<String>) -> Result<Option<Proxy>, ConfigError> {
+    let Some(url) = url.filter(|url| !url.is_empty()) else { return Ok(None) };
+    let parsed = Proxy::parse(url, &exceptions.join(","));
+    parsed.map(Some).map_err(|error| value("proxy", error.to_string()))
 }
 
 fn fleet_url(text: &str) -> Result<SourceUrl, ConfigError> {

@@ -1,7 +1,8 @@
 //! The source list as CSV (S6): one line an entry, `ipv4,ipv6,source,classes`.
 //!
 //! `source` is `update_agent:ID`, `vendor` or a URL; `classes` belongs to a URL and has blanks between the words. Blanks
-//! around a field do not count. Whether clients can reach a source is for the server to check.
+//! around a field do not count. What spreadsheets write is read as well: semicolons or tabs instead of commas, a line
+//! `sep=;` before the header, rows without content, empty columns at the right. Whether clients can reach a source is for the server to check.
 
 use csv::{ReaderBuilder, StringRecord, Trim, Writer};
 use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
@@ -46,16 +47,26 @@ fn read_rows(
     check: impl Fn(&EntryDocument, u32) -> Vec<String>,
 ) -> Result<Vec<EntryDocument>, Vec<String>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader =
-        ReaderBuilder::new().has_headers(false).flexible(true).trim(Trim::All).from_reader(text.as_bytes());
-    let mut records = reader.records();
+    // Rows count from the beginning of the file, for the lines of problems.
+    let first = text.lines().next().unwrap_or_default();
+    let has_separator_line = first.len() == 5 && first.to_ascii_lowercase().starts_with("sep=");
+    let mut reader = ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .trim(Trim::All)
+        .delimiter(delimiter(text.lines().nth(usize::from(has_separator_line)).unwrap_or_default()))
+        .from_reader(text.as_bytes());
+    let mut records = reader.records().skip(usize::from(has_separator_line));
     let header = records.next().and_then(Result::ok).unwrap_or_default();
-    if header.iter().collect::<Vec<_>>().join(",").to_lowercase() != HEADER {
+    if columns(&header).join(",").to_lowercase() != HEADER {
         return Err(vec![format!("line 1: the first line must be `{HEADER}`")]);
     }
     let mut entries = Vec::new();
     let mut problems = Vec::new();
-    for (number, record) in (1..).zip(records) {
+    let has_content = |record: &csv::Result<StringRecord>| {
+        record.as_ref().map_or(true, |record| record.iter().any(|field| !field.is_empty()))
+    };
+    for (number, record) in (1..).zip(records.filter(has_content)) {
         let record = record.map_err(|error| vec![error.to_string()])?;
         let line = record.position().map_or(0, |at| first_line(text, at));
         let found = match entry(&record) {
@@ -71,6 +82,21 @@ fn read_rows(
     if problems.is_empty() { Ok(entries) } else { Err(problems) }
 }
 
+/// What stands between the fields of the header: a comma, or what spreadsheets of some countries write.
+fn delimiter(header: &str) -> u8 {
+    let count = |byte: u8| header.bytes().filter(|other| *other == byte).count();
+    [b';', b'\t'].into_iter().find(|byte| count(*byte) > count(b',')).unwrap_or(b',')
+}
+
+/// The fields of a row, without empty ones to the right of the table.
+fn columns(record: &StringRecord) -> Vec<&str> {
+    let mut fields: Vec<&str> = record.iter().collect();
+    while fields.len() > HEADER.split(',').count() && fields.last().is_some_and(|field| field.is_empty()) {
+        fields.pop();
+    }
+    fields
+}
+
 /// The line that a record begins on; its position is before the empty lines above it.
 fn first_line(text: &str, position: &csv::Position) -> u64 {
     let from = usize::try_from(position.byte()).ok().and_then(|byte| text.get(byte..)).unwrap_or_default();
@@ -79,7 +105,7 @@ fn first_line(text: &str, position: &csv::Position) -> u64 {
 }
 
 fn entry(record: &StringRecord) -> Result<EntryDocument, String> {
-    let fields: Vec<&str> = record.iter().collect();
+    let fields = columns(record);
     let [ipv4, ipv6, source, classes] = fields[..] else {
         return Err(format!("it has {} instead of 4", counted(fields.len(), "field")));
     };
@@ -139,6 +165,30 @@ mod tests {
             let written = if crlf && plain { written.replace('\n', "\r\n") } else { written };
             assert_eq!(read_rows(&written, |_, _| Vec::new()), Ok(entries));
         }
+    }
+
+    #[test]
+    fn what_a_spreadsheet_writes_is_read() {
+        let plain =
+            format!("{HEADER}\n10.1.0.0/16,,vendor,\n,2001:db8::5,http://m.example/,components programs\n");
+        let expected = read(&plain).unwrap();
+        assert_eq!(expected.len(), 2);
+        let semicolons = plain.replace(',', ";");
+        let empty_rows = semicolons.replace("vendor;\n", "vendor;\n;;;\n\n;;;\n") + ";;;\n;;;;;\n";
+        for text in [
+            semicolons.clone(),
+            plain.replace(',', "\t"),
+            format!("\u{feff}{semicolons}").replace('\n', "\r\n"),
+            format!("sep=;\n{semicolons}"),
+            semicolons.replace('\n', ";;\n"),
+            empty_rows,
+            semicolons.replace("components programs", "components, programs"),
+        ] {
+            assert_eq!(read(&text), Ok(expected.clone()), "{text:?}");
+        }
+        let problems =
+            read(&format!("{}\n;;;\n10.0.0.9-10.0.0.1;;vendor;\n", HEADER.replace(',', ";"))).unwrap_err();
+        assert!(problems[0].starts_with("line 3 (entry 1)"), "{problems:?}");
     }
 
     #[test]

@@ -2,12 +2,15 @@
 
 use clap::{Args, ValueHint};
 use headwater_api::policy::{EntryDocument, OptionsDocument, SelectorDocument, SourceDocument};
-use headwater_api::v1::{DraftView, Edit, EditsRequest};
+use headwater_api::v1::{DraftView, Edit, EditsRequest, KeysView};
+use headwater_policy::Class;
+use jiff::Timestamp;
 use reqwest::Method;
 
 use super::draft_client::DraftClient;
 use super::show;
 use crate::completions::candidates;
+use crate::repository_look::look;
 use crate::terminal::failure::Failure;
 use crate::terminal::output::counted;
 use crate::values::{class_words, switch_parser, vendor_fallback_words};
@@ -68,10 +71,10 @@ struct NewPosition {
 
 #[derive(Debug, Args)]
 struct SelectorArguments {
-    /// IPv4 addresses of the clients: a range, or one address
+    /// IPv4 addresses of the clients: a range, a prefix with its length, or one address
     #[arg(long, value_name = "FIRST-LAST", value_hint = ValueHint::Other)]
     ipv4: Option<String>,
-    /// IPv6 addresses of the clients: a prefix with its length
+    /// IPv6 addresses of the clients: a prefix with its length, or one address
     #[arg(long, value_name = "PREFIX/LENGTH", value_hint = ValueHint::Other)]
     ipv6: Option<String>,
 }
@@ -90,6 +93,9 @@ struct SourceArguments {
     /// The classes that the URL has [default: all three]
     #[arg(long, value_delimiter = ',', value_name = "CLASS,…", requires = "url", value_parser = class_words())]
     classes: Option<Vec<String>>,
+    /// Do not look from this machine whether a repository is at the URL
+    #[arg(long, requires = "url")]
+    no_check: bool,
 }
 
 impl SourceArguments {
@@ -150,12 +156,36 @@ pub async fn add(draft_client: &DraftClient, arguments: AddArguments) -> Result<
         return Err(Failure::bad_input("an entry must select some clients")
             .with_hint("give --ipv4 FIRST-LAST, --ipv6 PREFIX/LENGTH, or both"));
     }
+    let no_check = arguments.source.no_check;
     let Some(source) = arguments.source.document() else {
         return Err(Failure::bad_input("an entry must name a source")
             .with_hint("give --update-agent ID, --url URL or --vendor"));
     };
-    let entry = EntryDocument { clients: selector, source };
-    apply(draft_client, Edit::Add { entry, at: arguments.at }, None).await
+    let entry = EntryDocument { clients: selector, source: source.clone() };
+    apply(draft_client, Edit::Add { entry, at: arguments.at }, None).await?;
+    look_at_source(draft_client, &source, no_check).await;
+    Ok(())
+}
+
+/// Says what is at the URL of an entry that was just added or changed. Nothing there is no error: it may come later, or this
+/// machine may not reach it.
+async fn look_at_source(draft_client: &DraftClient, source: &SourceDocument, no_check: bool) {
+    let SourceDocument::Url { url, classes } = source else { return };
+    if no_check {
+        return;
+    }
+    let words = classes.as_ref().map_or_else(
+        || Class::ALL.to_vec(),
+        |words| words.iter().filter_map(|word| word.parse().ok()).collect(),
+    );
+    // Without the right to see the keys, whose repository it is stays open.
+    let ours: Option<KeysView> = draft_client.api.get("/api/v1/keys").await.ok();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what has expired is reported at the moment of the command"
+    )]
+    let (found, warnings) = look(url, &words, ours.as_ref(), Timestamp::now()).await;
+    draft_client.output.looked(&found, &warnings);
 }
 
 /// Changes an entry.
@@ -173,11 +203,17 @@ pub async fn edit(draft_client: &DraftClient, arguments: EditArguments) -> Resul
     let clients = &mut entry.clients;
     clients.ipv4 = arguments.selector.ipv4.or(clients.ipv4.take()).filter(|_| !arguments.no_ipv4);
     clients.ipv6 = arguments.selector.ipv6.or(clients.ipv6.take()).filter(|_| !arguments.no_ipv6);
-    if let Some(source) = arguments.source.document() {
-        entry.source = source;
+    let no_check = arguments.source.no_check;
+    let changed = arguments.source.document();
+    if let Some(source) = &changed {
+        entry.source = source.clone();
     }
     let edit = Edit::Edit { number: arguments.number, entry };
-    apply(draft_client, edit, Some(draft.revision)).await
+    apply(draft_client, edit, Some(draft.revision)).await?;
+    if let Some(source) = changed {
+        look_at_source(draft_client, &source, no_check).await;
+    }
+    Ok(())
 }
 
 /// Removes entries.

@@ -32,10 +32,22 @@ pub fn read_text(path: &Path) -> Result<String, Failure> {
         ))
         .with_hint("check that it is the intended file"));
     }
-    String::from_utf8(bytes).map_err(|_| {
-        Failure::bad_input(format!("{} is not UTF-8 text", path.display()))
-            .with_hint("check that it is the intended file")
+    text_of(bytes).map_err(|problem| {
+        Failure::bad_input(format!("{} is not UTF-8 text{problem}", path.display()))
+            .with_hint("check that it is the intended file, and save it as UTF-8")
     })
+}
+
+/// The text without a byte order mark, which some editors and spreadsheets put before it.
+fn text_of(bytes: Vec<u8>) -> Result<String, &'static str> {
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err(", but UTF-16");
+    }
+    let mut text = String::from_utf8(bytes).map_err(|_| "")?;
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
+    Ok(text)
 }
 
 /// Reads a JSON file.
@@ -45,4 +57,19 @@ pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
         Failure::bad_input(format!("{} is not the expected JSON: {error}", path.display()))
             .with_hint("check that it is the intended file")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::text_of;
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_text() {
+        let check = |bytes: &[u8], expected| assert_eq!(text_of(bytes.to_vec()), expected, "{bytes:?}");
+        check(b"\xef\xbb\xbf{}", Ok("{}".to_owned()));
+        check(b"{}", Ok("{}".to_owned()));
+        check(b"", Ok(String::new()));
+        check(b"\xff\xfe{\0", Err(", but UTF-16"));
+        check(b"\xe9", Err(""));
+    }
 }

@@ -74,6 +74,16 @@ impl Output {
         let _ = writeln!(io::stderr(), "{text}");
     }
 
+    /// Prints what a look at a source found, and what may be wrong with it, on stderr.
+    pub fn looked(&self, found: &str, warnings: &[String]) {
+        if !found.is_empty() && !self.json {
+            self.note(found);
+        }
+        for warning in warnings {
+            self.note(&format!("warning: {warning}"));
+        }
+    }
+
     /// Prints a failure on stderr, and with `--json` as one object on stdout as well.
     pub fn failure(&self, failure: &Failure) {
         let _ = writeln!(io::stderr(), "error: {failure}");

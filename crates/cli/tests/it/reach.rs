@@ -163,3 +163,77 @@ fn every_address_needs_a_name_in_bundles() {
     assert!(ran.exit == 2 && ran.stderr.contains("write :8471"), "{ran:?}");
     assert!(!folder.path().join("data").exists());
 }
+
+/// Before clients find it out: what is at a URL, whose it is, and whether anything is.
+#[test]
+fn a_url_is_looked_at_before_it_becomes_a_source() {
+    let world = World::new();
+    let (portal, _received) = answering(PORTAL);
+    let add = |url: &str| format!("sources add --ipv4 10.1.0.0/16 --url {url}");
+    world.check(
+        &add(&format!("http://{portal}")),
+        0,
+        &["10.1.0.0-10.1.255.255", "warning", "captive portal"],
+    );
+    world.check(&add("http://127.0.0.1:9"), 0, &["warning", "nothing listens"]);
+    let quiet = world.run(&format!("{} --no-check", add("http://127.0.0.1:9")));
+    assert!(quiet.exit == 0 && !quiet.stderr.contains("warning"), "{quiet:?}");
+    // A mirror of this server, of another, and one that is empty.
+    let mirror = serving(&world.path().join("data/repository"));
+    let ours = world.run(&add(&mirror));
+    assert!(
+        ours.stderr.contains("policy (version 1, valid until") && !ours.stderr.contains("warning"),
+        "{ours:?}"
+    );
+    let other = World::new();
+    other.check(&add(&mirror), 0, &["is not signed by this server's keys"]);
+    world.check(&add(&format!("{mirror}/nothing")), 0, &["there is no repository at"]);
+    std::fs::copy(
+        world.path().join("data/repository/components/metadata/1.root.json"),
+        world.path().join("root.json"),
+    )
+    .unwrap();
+    other.check(
+        &format!("vendor set --url {mirror} --root {}", world.path().join("root.json").display()),
+        0,
+        &["has components (version 1"],
+    );
+    other.check("vendor set --url http://127.0.0.1:9", 0, &["warning", "nothing listens"]);
+}
+
+/// A web server for a folder; returns its URL.
+fn serving(folder: &Path) -> String {
+    let (listener, folder) = (TcpListener::bind("127.0.0.1:0").unwrap(), folder.to_owned());
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut head = [0; 4096];
+            let read = stream.read(&mut head).unwrap_or(0);
+            let head = String::from_utf8_lossy(&head[..read]).into_owned();
+            let path = head.split(' ').nth(1).unwrap_or_default().trim_start_matches('/').to_owned();
+            let (status, body) = match std::fs::read(folder.join(path)) {
+                Ok(body) => ("200 OK", body),
+                Err(_) => ("404 Not Found", Vec::new()),
+            };
+            let length = body.len();
+            let answer =
+                format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+            // Whether it arrives is for the other side to judge.
+            let _ = stream.write_all(answer.as_bytes()).and_then(|()| stream.write_all(&body));
+        }
+    });
+    url
+}
+
+#[test]
+fn lists_of_spreadsheets_and_editors_are_read() {
+    let world = World::new();
+    let csv = "\u{feff}ipv4;ipv6;source;classes\r\n10.1.0.0/16;;http://m.example/;components, programs\r\n;;;\r\n;;;\r\n";
+    std::fs::write(world.path().join("list.csv"), csv).unwrap();
+    world.check("sources import list.csv", 0, &["10.1.0.0-10.1.255.255"]);
+    let json = world.json("sources export")["policy"].clone();
+    let json = if json.is_null() { world.json("sources export") } else { json };
+    std::fs::write(world.path().join("list.json"), format!("\u{feff}{json}")).unwrap();
+    world.check("sources import list.json", 0, &[]);
+}

@@ -221,9 +221,13 @@ fn spoil(folder: &Path) {
 fn the_list_is_edited_in_a_draft_and_published_by_save() {
     let world = World::new();
     world.check("sources mode customized", 0, &["not saved yet", "next: `headwater sources preview`"]);
-    world.check("sources add --ipv4 10.1.0.0-10.1.255.255 --url http://a.example", 0, &["http://a.example"]);
     world.check(
-        "sources add --ipv6 2001:DB8::/32 --url http://b.example --classes components --at 1",
+        "sources add --ipv4 10.1.0.0-10.1.255.255 --url http://a.example --no-check",
+        0,
+        &["http://a.example"],
+    );
+    world.check(
+        "sources add --ipv6 2001:DB8::/32 --url http://b.example --classes components --at 1 --no-check",
         0,
         &["2001:db8::/32"],
     );
@@ -258,8 +262,8 @@ fn the_list_is_edited_in_a_draft_and_published_by_save() {
 #[test]
 fn what_is_exported_is_imported_the_same() {
     let world = World::new();
-    world.check("sources add --ipv4 10.1.0.0-10.1.255.255 --ipv6 2001:db8:1::/48 --url http://a.example --classes components,programs", 0, &[]);
-    world.check("sources add --ipv6 2001:db8::/32 --url http://b.example", 0, &[]);
+    world.check("sources add --ipv4 10.1.0.0-10.1.255.255 --ipv6 2001:db8:1::/48 --url http://a.example --classes components,programs --no-check", 0, &[]);
+    world.check("sources add --ipv6 2001:db8::/32 --url http://b.example --no-check", 0, &[]);
     let before = world.json("sources list")["policy"].clone();
     for file in ["list.csv", "list.json"] {
         world.check(&format!("sources export --out {file}"), 0, &["wrote 2 entries"]);
@@ -273,9 +277,9 @@ fn what_is_exported_is_imported_the_same() {
 #[test]
 fn refused_edits_leave_the_draft_as_it_was() {
     let world = World::new();
-    world.check("sources add --ipv4 10.1.0.1 --url http://a.example", 0, &[]);
+    world.check("sources add --ipv4 10.1.0.1 --url http://a.example --no-check", 0, &[]);
     let before = world.json("sources list");
-    world.check("sources add --ipv4 10.1.0.9-10.1.0.1 --url http://a.example", 2, &["reversed"]);
+    world.check("sources add --ipv4 10.1.0.9-10.1.0.1 --url http://a.example --no-check", 2, &["reversed"]);
     world.check("sources add --ipv4 10.1.0.1 --url ftp://a.example", 2, &["ftp"]);
     world.check("sources edit 7 --vendor", 2, &["no entry 7", "sources list"]);
     world.check("sources remove 1 7", 2, &["no entry 7"]);
@@ -296,7 +300,7 @@ fn two_drafts_do_not_overwrite_each_other() {
     let world = World::new();
     for draft in ["ann", "bob"] {
         world.check(
-            &format!("sources add --ipv4 10.1.0.1 --url http://{draft}.example --draft {draft}"),
+            &format!("sources add --ipv4 10.1.0.1 --url http://{draft}.example --draft {draft} --no-check"),
             0,
             &[&format!("--draft {draft}")],
         );

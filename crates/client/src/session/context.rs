@@ -5,7 +5,9 @@
 
 use std::time::Duration;
 
+use headwater_api::settings::EffectiveSettingsDocument;
 use headwater_depot::{FetchSettings, Fetcher, SourceMemory, Store};
+use headwater_policy::Proxy;
 use jiff::Timestamp;
 
 use crate::bundle::Bundle;
@@ -59,6 +61,7 @@ impl Context {
             connect_timeout: Duration::from_secs(settings.connect_timeout_seconds.into()),
             idle_timeout: Duration::from_secs(settings.idle_timeout_seconds.into()),
             families: effective.client().families(),
+            proxy: proxy(settings),
             ..FetchSettings::default()
         };
         headwater_depot::http::install_tls_provider();
@@ -83,7 +86,8 @@ impl Context {
 
     /// Sets the time-outs for the sources of the next segment.
     pub(crate) fn set_timeout(&mut self, timeout: Timeout) -> Result<(), Error> {
-        let mut settings = self.fetch_settings.clone();
+        let mut settings =
+            FetchSettings { proxy: proxy(&self.effective.settings), ..self.fetch_settings.clone() };
         if timeout == Timeout::Short {
             settings.connect_timeout = settings.connect_timeout.min(SHORT_TIMEOUT);
             settings.idle_timeout = settings.idle_timeout.min(SHORT_TIMEOUT);
@@ -123,4 +127,11 @@ impl Context {
         let Some(tls) = &self.tls else { return Ok(()) };
         self.fetcher.set_fleet_tls(tls.clone()).map_err(|error| Error::Internal(error.to_string()))
     }
+}
+
+/// The proxy of the domain. One that cannot be read was not made by a server of this version: without it, sources inside
+/// the site still serve.
+fn proxy(settings: &EffectiveSettingsDocument) -> Option<Proxy> {
+    let read = Proxy::parse(settings.proxy.as_deref()?, &settings.proxy_exceptions);
+    read.inspect_err(|error| tracing::warn!(%error, "the proxy of the settings cannot be used")).ok()
 }

@@ -18,6 +18,7 @@ mod modes;
 mod numbers;
 mod policy;
 mod programs;
+mod proxy;
 mod remembering;
 mod roots;
 mod self_update;

@@ -1,7 +1,7 @@
 //! One request to one source, with every time and length bounded.
 //!
-//! Decided here: no proxy but what the source's own URL says (a client that inherits a proxy from the environment
-//! would leave its site by it); identity encoding only, and nothing decoded (digests are of the bytes sent); a few
+//! Decided here: no proxy but the one of the settings, and that for public sources alone (a client that inherits a proxy
+//! from the environment would leave its site by it); identity encoding only, and nothing decoded (digests are of the bytes sent); a few
 //! redirects, never from https to http; no cookies, no referrer, no retry that the HTTP library makes on its own.
 
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use headwater_api::report::Reason;
+use headwater_policy::Proxy;
 use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, LOCATION, RANGE, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, Response, StatusCode, Url, redirect};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -20,7 +21,7 @@ use super::rate::MinimumRate;
 use super::settings::FetchSettings;
 use super::source_memory::SourcePace;
 use super::trouble::Trouble;
-use crate::http::{Addresses, BoundedBody, WEB_PAGE, install_tls_provider, is_web_page};
+use crate::http::{Addresses, BoundedBody, WEB_PAGE, install_tls_provider, is_web_page, through_proxy};
 use crate::limits::{BACK_OFF_MAX, BUSY_WAIT_DEFAULT, BUSY_WAIT_MIN, REDIRECTS_MAX};
 
 /// The one way by which this process makes requests for content.
@@ -33,6 +34,8 @@ pub(crate) struct Http {
     small_total: Duration,
     /// TLS or nothing.
     tls_only: bool,
+    /// By which some hosts are reached.
+    proxy: Option<Proxy>,
 }
 
 /// Bytes and the time of the last one: how silence is seen from outside.
@@ -106,6 +109,8 @@ impl Http {
     pub(crate) fn new(settings: &FetchSettings) -> Result<Self, reqwest::Error> {
         install_tls_provider();
         let addresses = Addresses::new(settings.families, settings.connect_timeout);
+        let builder =
+            |settings, addresses| through_proxy(builder(settings, addresses), settings.proxy.as_ref());
         let client = match builder(settings, &addresses).build() {
             Ok(client) => client,
             // A small system without certificate authorities: plain HTTP is as good, everything being signed.
@@ -114,7 +119,7 @@ impl Http {
                 builder(settings, &addresses).tls_certs_only([]).build()?
             }
         };
-        Ok(Self::with(client, addresses, settings))
+        Ok(Self { proxy: settings.proxy.clone(), ..Self::with(client, addresses, settings) })
     }
 
     /// To the fleet's own sources: by their TLS and nothing else.
@@ -135,6 +140,7 @@ impl Http {
             idle_timeout: settings.idle_timeout,
             small_total: settings.metadata_total,
             tls_only: false,
+            proxy: None,
         }
     }
 
@@ -175,7 +181,9 @@ impl Http {
         let wrong = |why: String| Fault::new(Reason::HttpStatus, format!("{url}: {why}"));
         let mut at = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
         for _ in 0..=REDIRECTS_MAX {
-            self.addresses.choose(&at).await.map_err(|error| Fault::of_address(&error, url))?;
+            if self.is_direct(&at) {
+                self.addresses.choose(&at).await.map_err(|error| Fault::of_address(&error, url))?;
+            }
             let mut request = self.client.get(at.clone()).header(ACCEPT_ENCODING, "identity");
             if offset > 0 {
                 request = request.header(RANGE, format!("bytes={offset}-"));
@@ -193,6 +201,12 @@ impl Http {
             at = next;
         }
         Err(wrong(format!("more than {REDIRECTS_MAX} redirects")))
+    }
+
+    /// Whether a host is reached without a proxy, which would look its name up.
+    fn is_direct(&self, url: &Url) -> bool {
+        let host = url.host_str().unwrap_or_default();
+        !self.proxy.as_ref().is_some_and(|proxy| proxy.applies_to(host))
     }
 
     /// The next bytes of a body that keeps to `rate`; `None` at its end.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headwater_policy::FamilySet;
+use headwater_policy::{FamilySet, Proxy};
 
 use super::source_memory::{HeadStarts, SourcePace};
 use crate::limits;
@@ -26,6 +26,8 @@ pub struct FetchSettings {
     pub blobs_at_once: usize,
     /// The families of this computer's addresses: a name's other addresses are not tried.
     pub families: FamilySet,
+    /// By which public sources are reached; `None` for directly. The fleet's own always are.
+    pub proxy: Option<Proxy>,
     /// What requests say of us.
     pub user_agent: String,
 }
@@ -41,6 +43,7 @@ impl Default for FetchSettings {
             busy_wait_max: limits::BUSY_WAIT_MAX,
             blobs_at_once: limits::BLOBS_AT_ONCE,
             families: FamilySet::BOTH,
+            proxy: None,
             user_agent: concat!("headwater/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }

@@ -6,8 +6,8 @@ use headwater_policy::{
     DOMAIN_NAME_BYTES_MAX, DOMAINS_MAX, DomainPath, DomainRefusal, DomainTree, ENTRIES_MAX, EditRefusal,
     Entry, HOOK_TIMEOUT_SECONDS_MAX, HOST_BYTES_MAX, HOST_LABEL_BYTES_MAX, ID_BYTES_MAX,
     IDLE_TIMEOUT_SECONDS_MAX, OWN_COMPONENTS_MAX, OwnComponent, OwnComponents, POLL_INTERVAL_MINUTES_MAX,
-    Scheme, Settings, SourceList, SourceUrl, UPDATE_AGENT_DOWNLOADS_MAX, UPDATE_AGENT_QUOTA_MIB_MAX,
-    UPDATE_AGENTS_MAX, URL_BYTES_MAX, UpdateAgent, UpdateAgents,
+    PROXY_EXCEPTIONS_BYTES_MAX, Scheme, Settings, SourceList, SourceUrl, UPDATE_AGENT_DOWNLOADS_MAX,
+    UPDATE_AGENT_QUOTA_MIB_MAX, UPDATE_AGENTS_MAX, URL_BYTES_MAX, UpdateAgent, UpdateAgents,
 };
 
 use crate::story;
@@ -85,10 +85,11 @@ fn settings_have_limits() {
         update_agent_downloads_max: Some(UPDATE_AGENT_DOWNLOADS_MAX + beyond),
         probe_command: command(COMMAND_ARGUMENTS_MAX + beyond as usize, 1),
         after_command: command(1, COMMAND_ARGUMENT_BYTES_MAX + beyond as usize),
+        proxy_exceptions: Some("a".repeat(PROXY_EXCEPTIONS_BYTES_MAX + beyond as usize)),
         ..Settings::default()
     };
     assert_eq!(at(0).problems(), []);
-    assert_eq!(at(1).problems().len(), 8);
+    assert_eq!(at(1).problems().len(), 9);
     let zero = Settings { poll_interval_minutes: Some(0), ..Settings::default() };
     assert_eq!(zero.problems().len(), 1, "N3: 1–129600");
 }

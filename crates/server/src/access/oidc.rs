@@ -39,7 +39,7 @@ impl Oidc {
     pub fn open(config: &Config) -> Result<Option<Self>> {
         let Some(oidc) = &config.oidc else { return Ok(None) };
         let Some(back) = oidc.redirect_url.clone() else { return Ok(None) };
-        let provider = Provider::new(oidc).map_err(|error| Error::Corrupt {
+        let provider = Provider::new(oidc, config.proxy.as_ref()).map_err(|error| Error::Corrupt {
             what: "certificates of the system",
             reason: error.to_string(),
         })?;

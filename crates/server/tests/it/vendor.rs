@@ -6,11 +6,12 @@ use std::sync::Arc;
 use axum::body::Body;
 use futures_util::{StreamExt, stream};
 use headwater_api::v1::SyncProgress;
-use headwater_policy::{Class, Repository};
+use headwater_policy::{Class, Proxy, Repository};
+use headwater_server::Config;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::harness::{Server, in_time, now, tar, until};
+use crate::harness::{Server, config, in_time, now, tar, until};
 
 const RULES: &str = "/api/v1/releases/components/rules";
 
@@ -51,6 +52,24 @@ async fn releases_keep_the_vendors_sequences_and_rollbacks() {
     assert_eq!((&view["current"], &view["withdrawn"]), (&json!(1), &json!([2, 3])));
     assert_eq!(view["from_vendor"], true);
     assert_eq!(server.get("/api/v1/vendor").await["last_sync"]["error"], Value::Null);
+}
+
+/// The name of the vendor source is known to the proxy alone; here the vendor's own mirror stands for it.
+#[tokio::test]
+async fn the_vendor_source_is_reached_by_the_proxy_of_the_configuration() {
+    let vendor = Server::start().await;
+    vendor.publish("components", "rules", "1", &[("a", b"1")]).await;
+    let proxy = Proxy::parse(&vendor.mirror_url, "").unwrap();
+    let server = Server::start_with(|folder| Config { proxy: Some(proxy.clone()), ..config(folder) }).await;
+    let mut set = settings(&vendor).await;
+    set["url"] = json!("http://vendor.invalid");
+    server.ok("PUT", "/api/v1/vendor", Some(set)).await;
+    let result = sync(&server).await;
+    assert_eq!(
+        (&result["error"], result["releases"].as_array().unwrap().len()),
+        (&Value::Null, 1),
+        "{result}"
+    );
 }
 
 /// What is whole is taken: one lost file of an old release keeps nobody from the current one.

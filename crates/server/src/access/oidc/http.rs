@@ -3,7 +3,8 @@
 
 use std::pin::Pin;
 
-use headwater_depot::http::{BodyError, read_body};
+use headwater_depot::http::{BodyError, read_body, through_proxy};
+use headwater_policy::Proxy;
 use headwater_repo::error_chain;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse, http};
 
@@ -15,17 +16,17 @@ use crate::limits::{PROVIDER_ANSWER_BYTES_MAX, PROVIDER_CONNECT_TIME_MAX};
 pub struct ProviderClient(reqwest::Client);
 
 impl ProviderClient {
-    /// For a provider of this URL. Where that is https, so is everything that it leads to.
+    /// For a provider of this URL, reached by this proxy if there is one. Where that is https, so is everything that it leads to.
     ///
     /// # Errors
     /// When the system's certificates cannot be read.
-    pub fn new(issuer: &str) -> reqwest::Result<Self> {
+    pub fn new(issuer: &str, proxy: Option<&Proxy>) -> reqwest::Result<Self> {
         let builder = reqwest::Client::builder()
             .connect_timeout(PROVIDER_CONNECT_TIME_MAX)
             .https_only(issuer.starts_with("https:"))
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none());
-        Ok(Self(builder.build()?))
+        Ok(Self(through_proxy(builder, proxy).build()?))
     }
 
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, ProviderFault> {
@@ -88,7 +89,7 @@ mod tests {
         let begun = tokio::time::Instant::now();
         let url = format!("http://{address}/");
         let request = http::Request::get(&url).body(Vec::new()).unwrap();
-        let fault = ProviderClient::new(&url).unwrap().call(request).await.unwrap_err();
+        let fault = ProviderClient::new(&url, None).unwrap().call(request).await.unwrap_err();
         assert_eq!(fault, ProviderFault::Down);
         assert_eq!(begun.elapsed().as_secs(), PROVIDER_CONNECT_TIME_MAX.as_secs());
     }
@@ -97,7 +98,7 @@ mod tests {
     async fn what_an_https_provider_leads_to_is_https_too() {
         headwater_depot::http::install_tls_provider();
         let request = http::Request::get("http://127.0.0.1:1/").body(Vec::new()).unwrap();
-        let fault = ProviderClient::new("https://id.example").unwrap().call(request).await.unwrap_err();
+        let fault = ProviderClient::new("https://id.example", None).unwrap().call(request).await.unwrap_err();
         assert!(matches!(&fault, ProviderFault::Broken(reason) if reason.contains("https")), "{fault}");
     }
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use headwater_policy::Proxy;
 use headwater_repo::error_chain;
 use jiff::{SignedDuration, Timestamp};
 use openidconnect::core::{
@@ -87,8 +88,8 @@ impl Provider {
     ///
     /// # Errors
     /// When the system's certificates cannot be read.
-    pub fn new(config: &OidcConfig) -> reqwest::Result<Self> {
-        Ok(Self { http: http::ProviderClient::new(&config.issuer)?, known: Mutex::default() })
+    pub fn new(config: &OidcConfig, proxy: Option<&Proxy>) -> reqwest::Result<Self> {
+        Ok(Self { http: http::ProviderClient::new(&config.issuer, proxy)?, known: Mutex::default() })
     }
 
     /// Where a browser is to go.
