@@ -130,6 +130,8 @@ pub enum Error {
     Ended {
         /// What it did.
         report: Box<headwater_api::report::Report>,
+        /// What it installed.
+        changes: Vec<crate::session::Change>,
         /// Why it could not continue.
         #[source]
         source: Box<Error>,

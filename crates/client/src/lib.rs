@@ -51,4 +51,5 @@ pub use options::{RunOptions, Trigger};
 pub use progress_sink::ProgressSink;
 pub use report::{Spool, exit_code};
 pub use run::run_once;
+pub use session::Change;
 pub use status::{AddressStatus, DaemonStatus, IdentityStatus, Status, status};

@@ -73,7 +73,8 @@ fn due(session: &mut Session, of: RepositoryOwner, repository: Repository) -> Re
     if !root_look_is_due(asked.map(|asked| (asked.at, asked.all_answered && !is_behind)), now) {
         return Ok(None);
     }
-    let walk = Walk::new(&session.context.fetcher, sources, trusted.targets_version().unwrap_or(0), now);
+    let begun = session.context.time();
+    let walk = Walk::new(&session.context.fetcher, sources, trusted.targets_version().unwrap_or(0), begun);
     Ok(Some(Look { repository: name, metadata, trusted, walk }))
 }
 

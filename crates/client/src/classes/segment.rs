@@ -53,7 +53,7 @@ pub(crate) async fn run_segment(
     let announced = session.findings.announced.get(name).copied();
     let first_seen = session.state.first_seen.get(name).cloned().unwrap_or_default();
     let expected = Expected { announced, root: session.root_named(owner, repository), first_seen };
-    let now = session.context.now;
+    let now = session.context.time();
     let walk = Walk::new(&session.context.fetcher, sources, from, now);
     let refreshed = match walk.refresh_as(&trusted, &expected).await {
         Ok(refreshed) => refreshed,
@@ -71,7 +71,8 @@ pub(crate) async fn run_segment(
     let applied = apply(session, &metadata, &verified).await;
     let findings = &mut session.findings;
     findings.attempts.extend(walk.attempts());
-    let fault = |reason, detail| local_fault(&walk.sources()[refreshed.source], now, reason, detail, from);
+    let at = session.context.time();
+    let fault = |reason, detail| local_fault(&walk.sources()[refreshed.source], at, reason, detail, from);
     for problem in std::mem::take(&mut findings.class.delta_problems) {
         findings.attempts.push(fault(Reason::Delta, problem));
     }
@@ -159,7 +160,7 @@ async fn apply(
 }
 
 /// What went wrong here and not at the source, listed beside the attempts (P9, P12).
-fn local_fault(source: &Source, now: Timestamp, reason: Reason, detail: String, version: u64) -> Attempt {
+fn local_fault(source: &Source, at: Timestamp, reason: Reason, detail: String, version: u64) -> Attempt {
     Attempt {
         source: source.key().to_owned(),
         url: source.url().to_owned(),
@@ -170,7 +171,7 @@ fn local_fault(source: &Source, now: Timestamp, reason: Reason, detail: String, 
         detail,
         bytes: 0,
         delta_bytes: 0,
-        started: now,
+        started: at,
         duration_ms: 0,
         from_version: version,
         to_version: version,

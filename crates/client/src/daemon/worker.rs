@@ -172,7 +172,7 @@ impl Worker {
                 None => timeout(STOP_GRACE, run).await.ok(),
             }
         }?;
-        log_run(done.as_ref().map(|done| &done.report));
+        log_run(done.as_ref());
         Some(done.map(|done| self.confirm_program(done)))
     }
 

@@ -9,33 +9,36 @@ use crate::report::spool::Spool;
 use crate::server::{Route, SendError, ServerConnection};
 use crate::session::Session;
 
-/// Stores a report and sends the reports that wait.
+/// Stores a report and sends the reports that wait. Returns why the server refuses this client; `None` if it does not.
 ///
 /// # Errors
 ///
 /// The spool cannot be read or written. An unreachable server is no error: the reports wait.
-pub(crate) async fn send(session: &Session, report: &Report) -> Result<(), Error> {
+pub(crate) async fn send(session: &Session, report: &Report) -> Result<Option<String>, Error> {
     let context = &session.context;
     let spool = Spool::open(context.folder.reports())?;
     let kept = spool.keep(report);
     let Some((identity, anchors)) = context.identity.clone() else {
         // The server accepts it only after enrolment. It waits.
-        return kept.map(|_| ());
+        return kept.map(|_| None);
     };
     let server = ServerConnection::new(context.routes(), identity, anchors)?;
-    let mut sender = Sender { server, good: session.findings.answered.clone() };
+    let mut sender = Sender { server, good: session.findings.answered.clone(), refused: None };
     if kept.is_err() {
         // The server is to learn of a full disk all the same.
         sender.send_unkept(&spool, report).await;
     }
     kept?;
-    sender.send_waiting(&spool).await
+    sender.send_waiting(&spool).await?;
+    Ok(sender.refused)
 }
 
 struct Sender {
     server: ServerConnection,
     /// The route that is known to work.
     good: Option<Route>,
+    /// Why the server refused this client when it was last asked.
+    refused: Option<String>,
 }
 
 impl Sender {
@@ -81,12 +84,17 @@ impl Sender {
         for route in routes {
             match self.server.exchange(&route, StatementKind::Report, number, body.to_owned(), wait).await {
                 Ok(answer) if has_taken(&answer, number) => {
-                    self.good = Some(route);
+                    (self.good, self.refused) = (Some(route), None);
                     return Ok(());
                 }
                 Ok(_) => last = SendError::Unanswered("the answer is about another report".to_owned()),
                 Err(refused @ SendError::Refused(400 | 413 | 422, _)) => return Err(refused),
-                Err(error) => last = error,
+                Err(error) => {
+                    if let SendError::Refused(401 | 403, why) = &error {
+                        self.refused = Some(why.clone());
+                    }
+                    last = error;
+                }
             }
         }
         Err(last)

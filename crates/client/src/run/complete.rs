@@ -18,13 +18,15 @@ use crate::install::recover;
 use crate::options::{RunOptions, Trigger};
 use crate::os::{self, Lock, Locked};
 use crate::run::identity;
-use crate::session::{Context, Findings, Session};
+use crate::session::{Change, Context, Findings, Session};
 use crate::{report, serving};
 
 /// A run that reached its end.
 #[derive(Debug, Clone)]
 pub struct CompletedRun {
     pub report: Report,
+    /// What it installed, in the order of the run.
+    pub changes: Vec<Change>,
     /// The newer `headwater-client` that was activated.
     pub replaced: Option<PathBuf>,
 }
@@ -64,13 +66,17 @@ pub(crate) async fn complete(
     let report = report::build(&session, duration_ms)?;
     if options.self_trial {
         // The trial proves what it did and leaves no other trace.
-        return ended.map_or(Ok(CompletedRun { report, replaced: None }), Err);
+        return ended.map_or(Ok(CompletedRun { report, changes: Vec::new(), replaced: None }), Err);
     }
     let stored = store_run(&mut session, &report);
-    let sent = report::send(&session, &report).await;
+    let sent = match report::send(&session, &report).await {
+        Ok(refused) => identity::answer_refusal(&mut session, refused).await,
+        Err(error) => Err(error),
+    };
+    let changes = session.findings.changes;
     match ended.or(stored.and(sent).err()) {
-        Some(error) => Err(Error::Ended { report: Box::new(report), source: Box::new(error) }),
-        None => Ok(CompletedRun { report, replaced: session.findings.replaced }),
+        Some(error) => Err(Error::Ended { report: Box::new(report), changes, source: Box::new(error) }),
+        None => Ok(CompletedRun { report, changes, replaced: session.findings.replaced }),
     }
 }
 

@@ -79,6 +79,15 @@ pub(crate) async fn check_in_and_apply(session: &mut Session) -> Result<(), Erro
     Ok(())
 }
 
+/// Follows up on reports that the server refused although no check-in was: while check-ins pause, reports alone show that a
+/// server which lost its clients is back. The renewal that holds this client's certificate lets it be re-enrolled (I2).
+pub(crate) async fn answer_refusal(session: &mut Session, refused: Option<String>) -> Result<(), Error> {
+    let Some(why) = refused.filter(|_| session.state.refused.is_none()) else { return Ok(()) };
+    session.state.refused = Some(why);
+    refresh(session).await?;
+    session.save_state()
+}
+
 /// Says once what to do if sources do not admit this client. If the server itself refused it, that warning says more.
 pub(crate) fn warn_if_not_admitted(session: &mut Session) {
     let Session { context, state, findings } = session;

@@ -8,7 +8,8 @@ use std::time::Duration;
 use headwater_api::settings::EffectiveSettingsDocument;
 use headwater_depot::{FetchSettings, Fetcher, SourceMemory, Store};
 use headwater_policy::Proxy;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 use crate::bundle::Bundle;
 use crate::config::Config;
@@ -31,7 +32,9 @@ pub struct Context {
     pub store: Store,
     /// Identity and trust anchors; `None` if the client has not enrolled yet.
     pub identity: Option<(ClientIdentity, TrustAnchors)>,
+    /// When the run began.
     pub now: Timestamp,
+    begun: Instant,
     fetch_settings: FetchSettings,
     tls: Option<rustls::ClientConfig>,
 }
@@ -79,9 +82,16 @@ impl Context {
             store,
             identity: None,
             now,
+            begun: Instant::now(),
             fetch_settings,
             tls: None,
         })
+    }
+
+    /// The time at this moment of the run, by the clock's reading at its start.
+    pub(crate) fn time(&self) -> Timestamp {
+        let elapsed = SignedDuration::try_from(self.begun.elapsed()).ok();
+        elapsed.and_then(|elapsed| self.now.checked_add(elapsed).ok()).unwrap_or(self.now)
     }
 
     /// Sets the time-outs for the sources of the next segment.

@@ -9,6 +9,7 @@ use headwater_policy::SourceKey;
 use crate::decide::NameOutcome;
 use crate::error::Error;
 use crate::server::Route;
+use crate::session::changes::Change;
 
 /// What a run finds.
 #[derive(Default)]
@@ -19,6 +20,8 @@ pub struct Findings {
     pub warnings: Vec<String>,
     /// The outcomes of the classes so far.
     pub outcomes: Vec<ClassOutcome>,
+    /// What was installed, in order.
+    pub changes: Vec<Change>,
     /// What this client holds for others, if it is an update agent.
     pub update_agent: Option<UpdateAgentReport>,
     /// The content versions that the server announced, by repository.

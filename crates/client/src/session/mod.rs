@@ -1,10 +1,13 @@
 //! What a run works with, in three parts: what its steps read ([`Context`]), what is remembered between runs
 //! ([`State`]), and what its steps find ([`Findings`]).
 
+mod changes;
 mod context;
 mod effective;
 mod findings;
 
+pub use changes::Change;
+pub(crate) use changes::Fetching;
 pub(crate) use context::{Context, Timeout};
 pub(crate) use effective::{Effective, addresses, judged_addresses, own_addresses};
 pub(crate) use findings::{ClassFindings, Findings};

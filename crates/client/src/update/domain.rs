@@ -15,7 +15,7 @@ use crate::fetch::{ContentError, VerifiedRepository, target, unusable};
 use crate::identity::domain_keys;
 use crate::install::{Hooks, ProbeOutcome, activate, remember_failure};
 use crate::os::blocking;
-use crate::session::Session;
+use crate::session::{Fetching, Session};
 use crate::update::document::read_document;
 use crate::update::voucher::renew_voucher;
 
@@ -47,6 +47,7 @@ pub(crate) async fn update_domain(
         renew_voucher(session, verified, &slot, release, record.clone(), worth(record))?;
         return Ok(outcome(&domain, ClassResult::Current, String::new(), None));
     }
+    let fetching = Fetching::begin(verified.walk);
     let fetched = match fetch_document(session, verified, &description, &domain).await {
         Ok(fetched) => fetched,
         Err(ContentError::Run(Error::Sealed(why))) => {
@@ -56,6 +57,7 @@ pub(crate) async fn update_domain(
     };
     let sequence = Sequence::new(fetched.document.version).map_err(unusable)?;
     let of_this_domain = installed.filter(|(_, record)| domain_of(record) == Some(domain.as_str()));
+    let from = of_this_domain.as_ref().map(|(_, record)| record.sequence);
     // A version that only replaced keys vouch for is no minimum (I2a).
     let vouched = of_this_domain.filter(|(_, record)| worth(record) == Standing::Holds);
     let have = vouched.map(|(_, record)| record.sequence);
@@ -65,7 +67,13 @@ pub(crate) async fn update_domain(
         return Ok(kept);
     }
     let voucher = verified.voucher()?;
-    install(session, &slot, fetched, (sequence, digest, voucher)).await
+    let done = install(session, &slot, fetched, (sequence, digest, voucher)).await?;
+    if done.result == ClassResult::Updated {
+        let (from, to) = (from.map(|from| from.to_string()), sequence.to_string());
+        let change = fetching.end(verified.walk, Class::Settings, &done.name, (from.as_deref(), to.as_str()));
+        session.findings.changes.push(change);
+    }
+    Ok(done)
 }
 
 fn outcome(domain: &str, result: ClassResult, message: String, fault: Option<Reason>) -> NameOutcome {

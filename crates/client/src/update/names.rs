@@ -15,7 +15,7 @@ use crate::fetch::{ContentError, Scope, VerifiedRepository, target, unusable};
 use crate::install::{Hooks, ProbeOutcome, activate, remember_failure};
 use crate::limits::NAMES_LISTED_MAX;
 use crate::self_update;
-use crate::session::Session;
+use crate::session::{Fetching, Session};
 use crate::update::offer::{Offer, installed_release, kept_outcome, standing};
 use crate::update::unlisted::{not_listed, unlisted_names};
 use crate::update::voucher::renew_voucher;
@@ -213,6 +213,7 @@ async fn install(
     (verb, finding): (&str, Option<Reason>),
 ) -> Result<NameOutcome, ContentError> {
     let name = offer.name();
+    let fetching = Fetching::begin(verified.walk);
     let manifest = target(&session.context, verified, &offer.manifest).await?;
     let manifest = Manifest::parse(&manifest).map_err(unusable)?;
     if manifest.identity() != offer.list.current().identity {
@@ -239,6 +240,10 @@ async fn install(
         activate(class, name, &slot, &release, &hooks, &may_return).await?
     };
     let from = installed.map(|was| was.version);
+    if matches!(outcome, ProbeOutcome::Kept(_)) {
+        let versions = (from.as_deref(), record.version.as_str());
+        session.findings.changes.push(fetching.end(verified.walk, class, name, versions));
+    }
     let outcome = installed_outcome(session, class, name, &record, from.as_deref(), outcome, verb);
     Ok(NameOutcome { fault: outcome.fault.or(finding), ..outcome })
 }

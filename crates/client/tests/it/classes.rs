@@ -207,7 +207,7 @@ async fn the_domain_may_forbid_people_to_start_runs() {
     update(&client).await;
     let person = RunOptions { trigger: headwater_client::Trigger::Person, ..RunOptions::default() };
     world.component("rules", 1);
-    let Err(Error::Ended { report, source }) = run_once(&client, &person).await else {
+    let Err(Error::Ended { report, source, .. }) = run_once(&client, &person).await else {
         panic!("it ran whole")
     };
     assert!(matches!(*source, Error::ManualNotAllowed(_)), "{source}");
@@ -389,4 +389,18 @@ async fn a_run_that_the_disk_ends_reports_what_it_had_updated() {
         "{report:#?}"
     );
     assert!(report.installed["components"].contains_key("first"), "{report:#?}");
+}
+
+/// Each class is walked after the one before, and its attempts say so (P12).
+#[tokio::test]
+async fn attempts_have_their_own_start_times() {
+    let mut world = World::new().await;
+    world.component("rules", 1);
+    let report = update(&world.client("pc-1")).await;
+    let attempts = &report.attempts;
+    assert!(attempts.len() >= 4, "{report:#?}");
+    for pair in attempts.windows(2) {
+        let ended = pair[0].started + std::time::Duration::from_millis(pair[0].duration_ms);
+        assert!(pair[0].class == pair[1].class || ended <= pair[1].started, "{attempts:#?}");
+    }
 }

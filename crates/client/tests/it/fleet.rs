@@ -36,6 +36,8 @@ pub struct Received {
     /// Enrolments that are asked to come again in a second.
     pub busy: usize,
     pub renewals: usize,
+    /// Certificates shown in the renewals of clients that are not known.
+    pub unknown_renewals: Vec<String>,
     /// Refuses reports (503).
     pub deaf: bool,
     /// Takes reports and never answers.
@@ -279,7 +281,9 @@ async fn enrol(State(fleet): State<Fleet>, Json(sealed): Json<Sealed>) -> Respon
 
 async fn renew(State(fleet): State<Fleet>, Json(statement): Json<Statement>) -> Response {
     let mut inner = fleet.lock();
+    let claimed: Option<RenewalRequest> = serde_json::from_str(statement.claimed_body()).ok();
     let Some((client, number, body)) = inner.statement(statement, StatementKind::Renewal) else {
+        inner.received.unknown_renewals.extend(claimed.and_then(|claimed| claimed.certificate));
         return StatusCode::UNAUTHORIZED.into_response();
     };
     let known = inner.known.get_mut(client.as_str()).unwrap();

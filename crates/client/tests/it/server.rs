@@ -83,3 +83,25 @@ async fn a_clock_set_back_does_not_stop_check_ins() {
         assert_eq!(world.received(|received| received.check_ins.len()), expected, "after {pause} s");
     }
 }
+
+/// The server was lost and is back without its newest clients while a client pauses between check-ins: the refused report
+/// leads to the renewal that proves who it is, at once and not at every run.
+#[tokio::test]
+async fn a_client_that_pauses_between_check_ins_shows_its_certificate_to_a_server_that_lost_it() {
+    let world = World::new().await;
+    let client = world.client("pc-1");
+    update(&client).await;
+    let folder = DataFolder::new(&client.data);
+    let mut state = State::load(&folder).unwrap();
+    state.check_in_not_before = Some(headwater_client::os::now() + jiff::SignedDuration::from_secs(3_000));
+    state.save(&folder).unwrap();
+    world.fleet.lock().known.clear();
+    update(&client).await;
+    let certificate = std::fs::read_to_string(folder.identity("certificate.pem")).unwrap();
+    let shown = || world.received(|received| received.unknown_renewals.clone());
+    assert_eq!(shown(), [certificate]);
+    assert!(State::load(&folder).unwrap().refused.is_some(), "the status says so");
+    let report = update(&client).await;
+    assert!(report.warnings.iter().any(|warning| warning.contains("refuses this client")), "{report:#?}");
+    assert_eq!(shown().len(), 1, "a refused renewal pauses");
+}

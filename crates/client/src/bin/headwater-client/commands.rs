@@ -119,7 +119,7 @@ fn update(start: &Start, retry_failed: bool) -> anyhow::Result<u8> {
     };
     let (report, ended) = match runtime()?.block_on(run)? {
         Ok(report) => (report, None),
-        Err(Error::Ended { report, source }) => (*report, Some(source)),
+        Err(Error::Ended { report, source, .. }) => (*report, Some(source)),
         Err(error) => return Err(error.into()),
     };
     if json {
