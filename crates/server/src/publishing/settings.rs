@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use headwater_policy::Proxy;
 use headwater_publisher::deltas::DeltaSettings;
 use headwater_repo::{Expiry, Passphrase};
 
@@ -22,6 +23,8 @@ pub struct PublishingSettings {
     pub deltas: DeltaSettings,
     /// How much the threads that make them give way to others.
     pub deltas_niceness: i32,
+    /// The proxy by which the vendor source is reached.
+    pub proxy: Option<Proxy>,
 }
 
 impl From<&Config> for PublishingSettings {
@@ -40,6 +43,7 @@ impl From<&Config> for PublishingSettings {
                 ..DeltaSettings::default()
             },
             deltas_niceness: config.deltas_niceness,
+            proxy: config.proxy.clone(),
         }
     }
 }

@@ -125,7 +125,7 @@ impl PublishingService {
         let trusted = kept.load_or_start(vendor.root.as_bytes())?;
         let url: SourceUrl = vendor.url.parse()?;
         let source = Source::new(SourceKey::Vendor, &url, None, Class::Components);
-        let settings = FetchSettings { proxy: self.config.proxy.clone(), ..FetchSettings::default() };
+        let settings = FetchSettings { proxy: self.settings.proxy.clone(), ..FetchSettings::default() };
         // Nothing is remembered of failures: the schedule is the back-off.
         let fetcher = Fetcher::new(settings, SourceMemory::default())?;
         let walk = Walk::new(&fetcher, vec![source], trusted.targets_version().unwrap_or(0), caller.now);

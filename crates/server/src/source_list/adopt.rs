@@ -5,7 +5,6 @@
 use headwater_api::policy::PolicyDocument;
 use headwater_api::settings::SignedPolicy;
 use headwater_policy::{DomainPath, Repository};
-use jiff::Timestamp;
 
 use super::domain_documents::{empty_domain, saved_now};
 use super::policies::policy_target;
@@ -40,13 +39,13 @@ impl SourceListService {
         signed: &SignedPolicy,
         audit_entry: Record,
     ) -> Result<Vec<String>> {
-        let now = audit_entry.time;
         let mut tx = self.db.begin().await?;
         let current = tx.policy_now().await?;
         if signed.version > current.version {
             let saved = PolicyRow {
                 version: signed.version,
-                saved: now,
+                saved: audit_entry.time,
+                saved_by: audit_entry.who.clone(),
                 comment: COMMENT.to_owned(),
                 document: PolicyDocument { own_components: Vec::new(), ..signed.policy.clone() },
                 vendor_root: signed.vendor_root.clone(),
@@ -59,7 +58,7 @@ impl SourceListService {
             if known.contains(&path.to_string()) {
                 continue;
             }
-            self.add_signed_domain(&mut tx, &path, now).await?;
+            self.add_signed_domain(&mut tx, &path, &audit_entry).await?;
             new.push(path.to_string());
         }
         tx.commit(audit_entry.after(new.clone().into())).await?;
@@ -70,12 +69,12 @@ impl SourceListService {
         &self,
         tx: &mut crate::db::Tx,
         path: &DomainPath,
-        now: Timestamp,
+        audit_entry: &Record,
     ) -> Result<()> {
         let mut row = empty_domain(path);
         row.saved_version = tx.domain_version_last(path.as_str()).await? + 1;
         domains::put(tx, &row).await?;
-        domain_settings::insert_version(tx, path.as_str(), &saved_now(&row, COMMENT, now)).await?;
+        domain_settings::insert_version(tx, path.as_str(), &saved_now(&row, COMMENT, audit_entry)).await?;
         Ok(())
     }
 
