@@ -10,7 +10,7 @@ use crate::run::headwater;
 fn check(command: &str, exit: i32, words: &[&str]) {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("text.txt"), "not JSON").unwrap();
-    fs::write(folder.path().join("bad.csv"), "ipv4,ipv6,source,classes\n10.0.0.1\n,,,\n").unwrap();
+    fs::write(folder.path().join("bad.csv"), "ipv4,ipv6,source,classes\n10.0.0.1\n10.0.0.2,,,\n").unwrap();
     fs::write(folder.path().join("binary"), [0xff, 0xfe, 0x00]).unwrap();
     fs::write(folder.path().join("half.json"), r#"{"mode": "customized", "server": {"url": "http://hq"}}"#)
         .unwrap();

@@ -167,7 +167,7 @@ fn names_and_addresses() {
         ("ua-paris", "ua-paris"),
         ("PC_17.example", "PC_17.example"),
         ("", "refused: empty"),
-        ("-x", "refused: letter or digit first"),
+        ("-x", "refused: letter or digit"),
         ("a b", "refused: letters, digits"),
         ("../x", "refused: letters, digits"),
         ("a/b", "refused: letters, digits"),

@@ -17,6 +17,8 @@ pub struct PublishingSettings {
     pub expiry: Expiry,
     /// Bytes that the content of one class may take.
     pub class_quota_bytes: u64,
+    /// By which the vendor source is reached; `None` for directly.
+    pub proxy: Option<Proxy>,
     /// Bytes that an uploaded archive may have.
     pub upload_bytes_max: u64,
     /// Which deltas there shall be.
@@ -33,6 +35,7 @@ impl From<&Config> for PublishingSettings {
             keys_passphrase: config.keys_passphrase.clone(),
             expiry: config.expiry,
             class_quota_bytes: config.class_quota_bytes,
+            proxy: config.proxy.clone(),
             upload_bytes_max: config.upload_bytes_max,
             deltas: DeltaSettings {
                 releases: config.deltas_releases,
