@@ -26,6 +26,10 @@ pub struct Report {
     pub duration_ms: u64,
     /// The client's own addresses, as the plan was made with them.
     pub addresses: Vec<String>,
+    /// The name of the host, which tells two machines with one identity apart (I3a). The server does not store it with
+    /// the report: there it is empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub host: String,
     /// Version of the client program.
     pub program: String,
     /// The saved version of the policy from which the plans were made. 0 if there is none yet.
@@ -67,6 +71,8 @@ impl Report {
 pub struct ReportAnswer {
     /// Its sequence. A client forgets a report only when the server itself confirms it.
     pub taken: u64,
+    /// SHA-256 of the report as it was stated, hexadecimal: a number alone may be that of another report (I3a).
+    pub digest: String,
 }
 
 /// What an update agent holds and serves.

@@ -89,6 +89,7 @@
 
 mod administrators;
 mod clients;
+mod copied;
 mod domain_settings;
 mod domains;
 mod identity;
@@ -108,6 +109,7 @@ pub use clients::{
     ForceQuery, MoveRequest, ReportsAnswer, ReportsQuery, RoleRequest, StoredReport, UpdateAgentView,
     UpdateAgentsAnswer,
 };
+pub use copied::{CopiedIdentity, SeenMachine};
 pub use domain_settings::{
     DomainSettings, SavedSettings, SettingChangeView, SettingsDiffAnswer, SettingsDraft,
     SettingsDraftsAnswer, SettingsEdit, SettingsEditRequest, SettingsHistoryAnswer, SettingsHistoryItem,

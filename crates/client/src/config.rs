@@ -15,6 +15,9 @@ use crate::data::{DataFolder, client_id};
 use crate::limits::CONFIG_BYTES_MAX;
 use crate::os;
 
+/// The file with the id that the system gave this machine at its first start.
+const MACHINE_ID: &str = "/etc/machine-id";
+
 /// The configuration file, as written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +51,8 @@ pub struct Config {
     /// The number of the group that may read the settings of a confidential domain; `None` for the group that the system
     /// gives new files.
     pub confidential_group: Option<u32>,
+    /// The file with the id of this machine (I3a); need not exist.
+    pub machine_id: PathBuf,
     /// Time between polls, instead of the domain's (for demonstrations and tests).
     pub poll_interval: Option<Duration>,
     /// The program that a self-update replaces; `None` if this client is part of another program and never replaces
@@ -208,9 +213,19 @@ impl TryFrom<RawConfig> for Config {
         }
         let confidential_group = raw.confidential_group.as_deref().map(group).transpose()?;
         let bundle = raw.bundle;
+        let machine_id = PathBuf::from(MACHINE_ID);
         let (poll_interval, program) = (None, None);
-        let config =
-            Self { data, bundle, id, id_origin, addresses, confidential_group, poll_interval, program };
+        let config = Self {
+            data,
+            bundle,
+            id,
+            id_origin,
+            addresses,
+            confidential_group,
+            machine_id,
+            poll_interval,
+            program,
+        };
         Ok(config.with_id_of_bundle())
     }
 }

@@ -68,6 +68,9 @@ pub const SPOOL_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Reports sent after one run, so that a long absence does not end in one long burst.
 pub const SPOOL_SEND_MAX: usize = 64;
 
+/// Times that reports are renumbered after one run: more than one only if a copy of this client reports at the same time.
+pub const RENUMBERED_MAX: u32 = 4;
+
 /// Output of a hook or an install command that is kept, in bytes: the end states why it failed.
 pub const COMMAND_OUTPUT_BYTES_MAX: usize = 4 * 1024;
 

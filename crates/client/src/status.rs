@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::config::Config;
 use crate::data::{DaemonFile, DataFolder, State, client_id};
 use crate::error::Error;
-use crate::identity::ClientIdentity;
+use crate::identity::{ClientIdentity, machine};
 use crate::session::Effective;
 use crate::{bundle, os, session};
 
@@ -58,6 +58,8 @@ pub struct IdentityStatus {
     pub certificate_end: String,
     /// Why the server refused it at the last check-in, although its certificate may look valid; `None` if it did not.
     pub refused: Option<String>,
+    /// That it enrolled on another machine, and what to do; `None` if it did not, or nothing is known.
+    pub other_machine: Option<String>,
     /// The names and addresses for which its certificate is valid as update agent.
     pub serves_at: Vec<String>,
 }
@@ -110,6 +112,7 @@ pub fn status(config: &Config) -> Result<Status, Error> {
         identity: identity.map(|identity| IdentityStatus {
             key: identity.keys.key.fingerprint().to_string(),
             refused: state.refused.clone(),
+            other_machine: machine::warning(&folder, &config.machine_id),
             certificate_end: identity.chain.not_after().to_string(),
             serves_at: identity.chain.served_names().to_vec(),
         }),

@@ -352,6 +352,21 @@ CREATE TABLE report_gaps (
     PRIMARY KEY (client, first)
 );
 
+-- The newest reports of a client: what their numbers stood for, and the machine that made them.
+CREATE TABLE report_digests (
+    client   TEXT COLLATE "C" NOT NULL REFERENCES identities (client) ON DELETE CASCADE,
+    sequence BIGINT NOT NULL,
+    digest   TEXT COLLATE "C" NOT NULL, -- SHA-256, hexadecimal
+    machine  TEXT COLLATE "C" NOT NULL, -- JSON
+    PRIMARY KEY (client, sequence)
+);
+
+-- Identities that two machines use, as last found.
+CREATE TABLE copied_identities (
+    client   TEXT COLLATE "C" PRIMARY KEY REFERENCES identities (client) ON DELETE CASCADE,
+    copied   TEXT COLLATE "C" NOT NULL -- JSON
+);
+
 -- Keys that no longer belong to the fleet; signed in the policy until `until`.
 CREATE TABLE revoked_keys (
     key     TEXT COLLATE "C" PRIMARY KEY,

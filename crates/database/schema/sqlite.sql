@@ -345,6 +345,21 @@ CREATE TABLE report_gaps (
     PRIMARY KEY (client, first)
 ) STRICT, WITHOUT ROWID;
 
+-- The newest reports of a client: what their numbers stood for, and the machine that made them.
+CREATE TABLE report_digests (
+    client   TEXT NOT NULL REFERENCES identities (client) ON DELETE CASCADE,
+    sequence INTEGER NOT NULL,
+    digest   TEXT NOT NULL, -- SHA-256, hexadecimal
+    machine  TEXT NOT NULL, -- JSON
+    PRIMARY KEY (client, sequence)
+) STRICT, WITHOUT ROWID;
+
+-- Identities that two machines use, as last found.
+CREATE TABLE copied_identities (
+    client   TEXT NOT NULL PRIMARY KEY REFERENCES identities (client) ON DELETE CASCADE,
+    copied   TEXT NOT NULL -- JSON
+) STRICT, WITHOUT ROWID;
+
 -- Keys that no longer belong to the fleet; signed in the policy until `until`.
 CREATE TABLE revoked_keys (
     key     TEXT PRIMARY KEY,

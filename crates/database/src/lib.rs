@@ -13,6 +13,7 @@ pub mod client_releases;
 mod client_states;
 pub mod clients;
 mod connection;
+pub mod copies;
 mod db;
 pub mod deltas;
 mod dialect;

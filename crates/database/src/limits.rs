@@ -28,3 +28,7 @@ pub const CHECKED_WHOLE_BYTES_MAX: u64 = 512 << 20;
 
 /// Characters of what SQLite found wrong that are shown.
 pub const FINDING_CHARS_MAX: usize = 300;
+
+/// Reports of one client whose content is remembered. A client sends in order and repeats only what was not answered, so
+/// few are enough.
+pub const REPORT_DIGESTS_MAX: u32 = 8;

@@ -124,6 +124,7 @@ impl Parts {
             started: rows::precise_time(run.get("started")),
             duration_ms: count(run.get("duration_ms")),
             addresses: json("addresses of a report", run.get("addresses"))?,
+            host: String::new(),
             program: run.get("program"),
             policy_version: count(run.get("policy_version")),
             classes: self.classes.get(&row_number).cloned().unwrap_or_default(),

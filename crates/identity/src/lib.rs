@@ -4,6 +4,7 @@
 //! - [`ClientKey`] is made on the endpoint; a [`SigningRequest`] proves that its sender has it.
 //! - [`Statement`] and [`Answer`] are signed envelopes, so that a carrier can neither forge nor change them.
 //! - [`EncryptionKey`] opens what was sealed to it; [`DomainKey`] is the key of a domain's confidential settings.
+//! - [`MachineMark`] tells whether this is the machine on which a client enrolled.
 //! - [`EnrolToken`] lets a client enrol.
 //! - [`tls`] makes the TLS library's configurations of these.
 //!
@@ -15,6 +16,7 @@ mod domain_key;
 mod error;
 mod keys;
 pub mod limits;
+mod machine;
 mod seal;
 mod statement;
 mod statement_kind;
@@ -29,6 +31,7 @@ pub use error::{IdentityError, StatementVerifyError};
 pub use keys::{
     ClientKey, KeyFingerprint, PublicKey, ResponseSigningKey, SecretKey, ServerKey, SigningRequest,
 };
+pub use machine::MachineMark;
 pub use seal::{EncryptionKey, EncryptionPublicKey, Purpose, Sealed};
 pub use statement::{Answer, FORMAT, Statement, VerifiedAnswer, VerifiedStatement};
 pub use statement_kind::StatementKind;

@@ -10,6 +10,7 @@ mod ahead;
 mod ca;
 mod clients;
 mod console_certificate;
+mod copies;
 mod enrol;
 mod enrolment_tokens;
 mod fleet_keys;

@@ -200,6 +200,12 @@ pub const SEQUENCE_MAX: u64 = 1 << 53;
 /// Gaps in a client's reports that are kept apart.
 pub const REPORT_GAPS_MAX: usize = 64;
 
+/// Characters of a host's name that are remembered with a report: those of a label in DNS.
+pub const MACHINE_HOST_CHARS_MAX: usize = 63;
+
+/// Addresses of a machine that are remembered with a report: enough to find it.
+pub const MACHINE_ADDRESSES_MAX: usize = 8;
+
 /// Clients that are re-enrolled by one request: every one is a change of its own with a record of its own.
 pub const RE_ENROL_AT_ONCE_MAX: usize = 10_000;
 

@@ -235,6 +235,14 @@ impl World {
         Ok(Endpoint::new(id, self.host(id, addresses)?, data, bundle, self.log(id)))
     }
 
+    /// A machine that was made from an image of a client's: one identity, another host.
+    ///
+    /// # Errors
+    /// The host cannot be made, or the folder not copied.
+    pub fn copy_of(&self, client: &Endpoint, name: &str, addresses: &[&str]) -> Result<Endpoint> {
+        client.copied(self.host(name, addresses)?, self.folder.path().join(name), self.log(name))
+    }
+
     /// A client with the role of update agent for all classes, which has updated and serves.
     ///
     /// # Errors

@@ -144,10 +144,11 @@ pub fn standing(client: &ClientView) -> String {
     format!("{} since {}{separator}{reason}", word(&client.state), time(client.since))
 }
 
-/// Why a client stands as it does, and that the fleet rejects it.
+/// Why a client stands as it does, that the fleet rejects it, and that two machines use its identity.
 fn reason(client: &ClientView) -> String {
     let rejected = client.no_key.then(|| "the fleet rejects it, because it has no valid key".to_owned());
-    let parts: Vec<String> = rejected.into_iter().chain(client.reason.clone()).collect();
+    let copied = client.copied.as_ref().map(ToString::to_string);
+    let parts: Vec<String> = rejected.into_iter().chain(copied).chain(client.reason.clone()).collect();
     parts.join("; ")
 }
 

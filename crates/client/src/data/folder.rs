@@ -6,7 +6,7 @@
 //! ```text
 //! client.lock               held during a run
 //! id                        the client's id
-//! identity/                 key, encryption key, certificate, domain keys; readable by the client only
+//! identity/                 key, encryption key, certificate, domain keys, mark of the machine; readable by the client only
 //! daemon.lock               held while a daemon runs
 //! daemon.json               where it serves, and what hinders it
 //! state.json                what is remembered between runs

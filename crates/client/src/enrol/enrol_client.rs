@@ -19,7 +19,7 @@ use crate::data::policy::policy_of;
 use crate::data::{DataFolder, State, client_id};
 use crate::enrol::request::{ask_with_retries, certificate};
 use crate::error::Error;
-use crate::identity::{ClientIdentity, ClientKeys, TrustAnchors, internal};
+use crate::identity::{ClientIdentity, ClientKeys, TrustAnchors, internal, machine};
 use crate::report::Spool;
 use crate::server::{Route, http_client};
 use crate::session::addresses;
@@ -144,6 +144,7 @@ fn accept(
     answer: &CertificateAnswer,
 ) -> Result<ClientIdentity, Error> {
     forget_former_fleet(folder, state, &answer.certificate)?;
+    machine::remember(folder, &config.machine_id)?;
     let identity = ClientIdentity::store(folder, &config.id, keys, &answer.certificate)?;
     Spool::open(folder.reports())?.renumber(answer.taken.report)?;
     if state.continue_after(&answer.taken) {

@@ -5,6 +5,7 @@ mod client_identity;
 mod client_keys;
 pub mod domain_keys;
 mod files;
+pub(crate) mod machine;
 mod trust_anchors;
 
 pub(crate) use client_identity::ClientIdentity;

@@ -53,6 +53,9 @@ fn render_identity(out: &mut String, status: &Status) {
     if let Some(why) = &identity.refused {
         let _ = writeln!(out, "The server refused this client at the last check-in: {why}");
     }
+    if let Some(warning) = &identity.other_machine {
+        let _ = writeln!(out, "Warning: {warning}");
+    }
 }
 
 fn render_daemon(out: &mut String, status: &Status) {

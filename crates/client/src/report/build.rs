@@ -3,6 +3,7 @@
 use headwater_api::report::{FORMAT, Report};
 
 use crate::error::Error;
+use crate::os;
 use crate::session::Session;
 
 /// Builds the report.
@@ -20,6 +21,7 @@ pub(crate) fn build(session: &Session, duration_ms: u64) -> Result<Report, Error
         started: context.now,
         duration_ms,
         addresses: context.effective.addresses.iter().map(ToString::to_string).collect(),
+        host: os::host_name(),
         program: env!("CARGO_PKG_VERSION").to_owned(),
         policy_version: state.policy.as_ref().map_or(0, |policy| policy.version),
         classes: findings.outcomes.clone(),

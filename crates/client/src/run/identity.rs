@@ -9,7 +9,7 @@ use headwater_repo::error_chain;
 use crate::check_in::{check_in, clock_warning};
 use crate::enrol::{load_or_enrol, renew_if_due};
 use crate::error::Error;
-use crate::identity::domain_keys;
+use crate::identity::{domain_keys, machine};
 use crate::session::Session;
 
 /// Enrols the client if it is not enrolled, and renews its certificate if that is due. A client whose identity is damaged
@@ -27,6 +27,13 @@ pub(crate) async fn establish(session: &mut Session) -> Result<(), Error> {
         }
         established => established?,
     };
+    if !context.options.self_trial {
+        machine::adopt(&context.folder, &context.config.machine_id)?;
+    }
+    if let Some(warning) = machine::warning(&context.folder, &context.config.machine_id) {
+        tracing::warn!("{warning}");
+        findings.warnings.push(warning);
+    }
     let anchors = context.bundle.trust_anchors(state)?;
     context.set_identity(identity, anchors)?;
     refresh(session).await

@@ -21,6 +21,7 @@ use headwater_identity::{
     StatementKind,
 };
 use headwater_policy::ClientId;
+use headwater_repo::Digest;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
@@ -32,6 +33,10 @@ pub struct Received {
     pub reports: Vec<Report>,
     /// Numbers of the reports, as they came.
     pub numbers: Vec<u64>,
+    /// What they were.
+    pub digests: BTreeMap<u64, String>,
+    /// Answers to reports confirm another report of the number.
+    pub acknowledges_others: bool,
     pub enrolments: usize,
     /// Enrolments that are asked to come again in a second.
     pub busy: usize,
@@ -341,10 +346,16 @@ async fn report(State(fleet): State<Fleet>, Json(statement): Json<Statement>) ->
         return StatusCode::UNAUTHORIZED.into_response();
     };
     let known = inner.known.get_mut(client.as_str()).unwrap();
-    if number > known.taken.report {
+    let taken = known.taken.report;
+    let digest = Digest::of(body.as_bytes()).to_string();
+    if number > taken {
         known.taken.report = number;
         inner.received.reports.push(serde_json::from_str(&body).unwrap());
         inner.received.numbers.push(number);
+        inner.received.digests.insert(number, digest.clone());
+    } else if inner.received.digests.get(&number) != Some(&digest) {
+        return inner.replayed(&client, StatementKind::Report, number, taken);
     }
-    inner.answer(&client, StatementKind::Report, number, &ReportAnswer { taken: number })
+    let digest = if inner.received.acknowledges_others { Digest::of(b"other").to_string() } else { digest };
+    inner.answer(&client, StatementKind::Report, number, &ReportAnswer { taken: number, digest })
 }

@@ -6,6 +6,7 @@ mod bundles;
 mod classes;
 mod completions;
 mod configuration;
+mod copies;
 mod damaged_parts;
 mod decisions;
 mod deltas;

@@ -17,6 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::registry::known_client;
 use super::service::FleetService;
 use crate::db::client_releases::ReleaseFact;
+use crate::db::copies;
 use crate::db::fleet_view::{ClassProblem, Counts, Filter, FleetRow};
 use crate::db::identities;
 use crate::db::policies::PolicyRow;
@@ -71,7 +72,8 @@ impl FleetService {
             }
             false => None,
         };
-        let items = rows.into_iter().map(|row| view(row, &policy)).collect();
+        let mut items: Vec<ClientView> = rows.into_iter().map(|row| view(row, &policy)).collect();
+        self.add_copied(&mut items).await?;
         Ok(ClientsAnswer { items, next, counts, policy_version: first.then_some(policy.version) })
     }
 
@@ -81,7 +83,20 @@ impl FleetService {
         let filter = Filter { ids: Some(ids), ..Filter::default() };
         let silent_before = before(now, limits::SILENT_SECONDS_DEFAULT);
         let rows = self.db.fleet_page(&filter, silent_before, "", u32::MAX, false).await?;
-        Ok(rows.into_iter().map(|row| view(row, &policy)).collect())
+        let mut items: Vec<ClientView> = rows.into_iter().map(|row| view(row, &policy)).collect();
+        self.add_copied(&mut items).await?;
+        Ok(items)
+    }
+
+    /// Adds what was found of clients whose identity two machines use. They are in order of id.
+    async fn add_copied(&self, clients: &mut [ClientView]) -> Result<()> {
+        let ([first, ..], [.., last]) = (&*clients, &*clients) else { return Ok(()) };
+        let mut db = self.db.connection().await?;
+        let mut found = copies::between(&mut db, &first.id, &last.id).await?;
+        for client in clients {
+            client.copied = found.remove(&client.id);
+        }
+        Ok(())
     }
 
     /// One client with its latest report, everything that it has, and what it had from where lately.
@@ -98,6 +113,7 @@ impl FleetService {
         let row = self.db.fleet_page(&filter, silent_before, "", 1, true).await?.pop();
         let row = row.ok_or_else(|| crate::error::Refusal::no_client(id))?;
         let mut view = view(row, &policy);
+        self.add_copied(std::slice::from_mut(&mut view)).await?;
         view.last_report = report.map(|stored| stored.report);
         let since = now - SignedDuration::from_hours(24 * (limits::CLIENT_DAYS_SHOWN - 1));
         view.days = self.db.days_of_client(id, since).await?.into_iter().map(day_view).collect();
@@ -107,6 +123,15 @@ impl FleetService {
             view.identity = Some(identity_view(identity, gaps));
         }
         Ok(view)
+    }
+
+    /// How many clients have an identity that two machines use, and the warning of it.
+    ///
+    /// # Errors
+    /// Only when the database fails.
+    pub(crate) async fn copied_identities(&self) -> Result<(u64, Option<String>)> {
+        let copied = copies::count_all(&mut self.db.connection().await?).await?;
+        Ok((copied, super::copies::warning(copied)))
     }
 
     /// How all clients stand.
@@ -178,6 +203,7 @@ fn view(row: FleetRow, policy: &PolicyRow) -> ClientView {
         last_seen: row.client.last_seen,
         identity: None,
         no_key: !row.has_key,
+        copied: None,
         last_report: None,
     }
 }

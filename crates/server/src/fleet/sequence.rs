@@ -14,8 +14,8 @@ pub enum Arrival {
         /// Those that never arrived, in order.
         gaps: Vec<Gap>,
     },
-    /// It was taken before: its client has not received the answer.
-    Again,
+    /// The number was taken before: by this report, whose client has not received the answer, or by another.
+    Past,
 }
 
 /// Check-ins and renewals: each number is higher than the one before; only the newest is of any use.
@@ -42,7 +42,7 @@ pub fn arrival(newest: u64, gaps: &[Gap], sequence: u64) -> Result<Arrival, Refu
         return Ok(Arrival::Taken { newest: sequence, gaps: bounded(after) });
     }
     if !gaps.iter().any(|(first, last)| (*first..=*last).contains(&sequence)) {
-        return Ok(Arrival::Again);
+        return Ok(Arrival::Past);
     }
     for (first, last) in gaps.iter().copied() {
         if (first..=last).contains(&sequence) {
@@ -79,7 +79,7 @@ mod tests {
         let check = |newest: u64, gaps: &[Gap], sequence: u64, expected: &str| {
             let outcome = match arrival(newest, gaps, sequence) {
                 Ok(Arrival::Taken { newest, gaps }) => format!("{newest} {gaps:?}"),
-                Ok(Arrival::Again) => "again".to_owned(),
+                Ok(Arrival::Past) => "past".to_owned(),
                 Err(_) => "refused".to_owned(),
             };
             assert_eq!(outcome, expected, "{newest} {gaps:?} {sequence}");
@@ -88,8 +88,8 @@ mod tests {
         check(7, &[], 8, "8 []");
         check(0, &[], 3, "3 [(1, 2)]");
         check(7, &[(2, 3)], 10, "10 [(2, 3), (8, 9)]");
-        check(7, &[], 7, "again");
-        check(7, &[(2, 4)], 5, "again");
+        check(7, &[], 7, "past");
+        check(7, &[(2, 4)], 5, "past");
         check(7, &[(2, 4)], 3, "7 [(2, 2), (4, 4)]");
         check(7, &[(2, 4)], 2, "7 [(3, 4)]");
         check(7, &[(2, 2), (4, 5)], 2, "7 [(4, 5)]");

@@ -11,16 +11,21 @@ use headwater_policy::ClientId;
 use jiff::Timestamp;
 
 use super::clients::Reported;
+use super::copies::{self, PastReport};
 use super::fleet_keys::FleetKeys;
 use super::re_enrolment::{proof, shows_certificate};
 use super::sequence::{Arrival, arrival, rising};
 use super::service::FleetService;
 use crate::audit::Audit;
+use crate::db::copies as digests;
 use crate::db::identities::{self as rows, IdentityRow};
 use crate::db::unknown_clients::{Proof, UnknownClient};
 use crate::db::{Tx, to_json};
 use crate::error::{Error, Refusal, Result};
 use crate::limits;
+
+/// What a change by a statement is in place of an entry in the audit log.
+const STATED: Audit = Audit::Exempt("what a client states of itself is in the registry and its reports");
 
 /// A statement that is not accepted, and the client that it claims to be of.
 #[derive(Debug)]
@@ -82,14 +87,15 @@ impl FleetService {
         let domain = self.note_client(&mut tx, row, None, now).await?;
         rows::put(&mut tx, &identity).await?;
         let domain_keys = self.source_list.domain_keys_for(&mut tx, &identity, &domain).await?;
-        tx.commit(Audit::Exempt("what a client states of itself is in the registry and its reports")).await?;
+        tx.commit(STATED).await?;
         self.note_versions(&identity.client, &stated, now);
         let answer = CheckInAnswer { domain_keys, ..self.check_in_answer(domain, now) };
         keys.answer(statement.client(), StatementKind::CheckIn, statement.sequence(), to_json(&answer))
     }
 
     /// Stores a report that its client signed. One that was taken before is answered as if it were new: the client has
-    /// not received the answer.
+    /// not received the answer. Another with the number of one that was taken is refused, and its client continues after
+    /// the newest number (I3a).
     ///
     /// # Errors
     /// As [`FleetService::check_in`].
@@ -103,26 +109,40 @@ impl FleetService {
         let keys = self.fleet_keys();
         let (mut tx, statement, mut identity) =
             self.take(statement, StatementKind::Report, peer, from, now).await?;
+        let (client, sequence) = (statement.client(), statement.sequence());
+        let report: Report = read(&statement)?;
+        about_itself(&statement, &report.client)?;
+        let row = super::clients::row_of_report(&report, now)?;
+        let stated = copies::digest_of((sequence, statement.body()), &report, (client, peer), from, now);
+        let digest = stated.digest.clone();
         let missing = rows::gaps(&mut tx, &identity.client).await?;
-        if let Arrival::Taken { newest, gaps } =
-            arrival(identity.taken.report, &missing, statement.sequence())?
-        {
-            let report: Report = read(&statement)?;
-            about_itself(&statement, &report.client)?;
-            let row = super::clients::row_of_report(&report, now)?;
-            let reported = Reported { report: &report, newest: newest == statement.sequence() };
-            self.note_client(&mut tx, row, Some(reported), now).await?;
-            identity.taken.report = newest;
-            identity.reports_made = identity.reports_made.max(newest);
-            rows::put(&mut tx, &identity).await?;
-            if gaps != missing {
-                rows::put_gaps(&mut tx, &identity.client, &gaps).await?;
+        match arrival(identity.taken.report, &missing, sequence)? {
+            Arrival::Taken { newest, gaps } => {
+                let reported = Reported { report: &report, newest: newest == sequence };
+                self.note_client(&mut tx, row, Some(reported), now).await?;
+                identity.taken.report = newest;
+                identity.reports_made = identity.reports_made.max(newest);
+                rows::put(&mut tx, &identity).await?;
+                if gaps != missing {
+                    rows::put_gaps(&mut tx, &identity.client, &gaps).await?;
+                }
+                digests::remember_report(&mut tx, &identity.client, &stated).await?;
+                tx.commit(STATED).await?;
             }
-            tx.commit(Audit::Exempt("what a client states of itself is in the registry and its reports"))
-                .await?;
+            Arrival::Past => {
+                let remembered = digests::newest_reports(&mut tx, &identity.client).await?;
+                if let PastReport::Other { found } = copies::judge(&remembered, stated, report.started) {
+                    if let Some(found) = &found {
+                        copies::note(&mut tx, &identity.client, found).await?;
+                        tx.commit(STATED).await?;
+                    }
+                    let refusal = Refusal::Replayed { taken: identity.taken.report, answer: None };
+                    return Err(with_answer(&keys, &statement, StatementKind::Report, refusal)?);
+                }
+            }
         }
-        let answer = to_json(&ReportAnswer { taken: statement.sequence() });
-        keys.answer(statement.client(), StatementKind::Report, statement.sequence(), answer)
+        let answer = to_json(&ReportAnswer { taken: sequence, digest });
+        keys.answer(client, StatementKind::Report, sequence, answer)
     }
 
     /// Begins a change with a statement that is believed: its client brought it, or an update agent.

@@ -23,6 +23,8 @@ impl UpkeepService {
         let mut warnings = self.warnings(now);
         warnings.extend(self.fleet.revoked_warning(now).await?);
         warnings.extend(self.publishing.missing_content_warning().await?);
+        let (copied_identities, copied_warning) = self.fleet.copied_identities().await?;
+        warnings.extend(copied_warning);
         let client_counts = self.fleet.client_counts(now).await?;
         let (disks, jobs) = (self.disks(), self.job_statuses().await?);
         let problems = self.problems(&disks, &jobs, now);
@@ -35,6 +37,7 @@ impl UpkeepService {
             clients: client_counts.clients,
             client_counts,
             update_agents: agents as u64,
+            copied_identities,
             repositories,
             jobs,
             disks,

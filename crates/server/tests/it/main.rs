@@ -9,6 +9,7 @@ mod clients;
 mod confidential;
 mod config;
 mod console_tls;
+mod copies;
 mod deltas;
 mod different_times;
 mod domain_drafts;

@@ -57,6 +57,13 @@ impl Endpoint {
         Self { daemon: None, id: id.to_owned(), host, data, bundle, log }
     }
 
+    /// The same client with a copy of its data folder, on another host.
+    pub(super) fn copied(&self, host: Host, data: PathBuf, log: PathBuf) -> Result<Self> {
+        let copied = Command::new("cp").arg("-a").arg(&self.data).arg(&data).status()?;
+        anyhow::ensure!(copied.success(), "the data folder of {} cannot be copied", self.id);
+        Ok(Self::new(&self.id, host, data, self.bundle.clone(), log))
+    }
+
     /// Its data folder.
     pub fn data(&self) -> &Path {
         &self.data

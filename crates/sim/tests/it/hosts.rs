@@ -2,6 +2,7 @@
 
 mod addresses;
 mod agents;
+mod copies;
 mod deltas;
 mod failover;
 mod feeds;
