@@ -52,9 +52,12 @@ fn files(config: &Config) -> Vec<(String, u32)> {
 #[tokio::test]
 async fn a_client_enrols_once_and_keeps_its_key_to_itself() {
     let world = World::new().await;
-    let client = world.client("pc-1");
+    let machine_id = world.folder.path().join("machine-id");
+    fs::write(&machine_id, "0123456789abcdef0123456789abcdef\n").unwrap();
+    let client = Config { machine_id, ..world.client("pc-1") };
     enrol(&client).await.unwrap();
-    let expected = ["certificate.pem", "encryption-key.pem", "key.pem"].map(|name| (name.to_owned(), 0o600));
+    let expected = ["certificate.pem", "encryption-key.pem", "key.pem", "machine.json"]
+        .map(|name| (name.to_owned(), 0o600));
     assert_eq!(files(&client), expected);
     let folder_mode = fs::metadata(client.data.join("identity")).unwrap().permissions().mode() & 0o777;
     assert_eq!(folder_mode, 0o700);
