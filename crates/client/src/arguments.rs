@@ -24,6 +24,16 @@ Examples:
   headwater-client update --data /var/lib/headwater-client
   headwater-client update --data /var/lib/headwater-client --retry-failed --json";
 
+const REPAIR_EXAMPLES: &str = "\
+Examples:
+  headwater-client repair --data /var/lib/headwater-client
+  headwater-client repair --data /var/lib/headwater-client --json
+
+A daemon may be running; the command waits for nothing and fails while a run is in progress. Nothing is updated, except
+that a class with files that only a source can give makes an ordinary run. Files that others added stay.
+
+Exit codes: 0 everything is as signed (again), 1 failed, 2 bad input, 3 partly repaired, 4 disk or permission.";
+
 const STATUS_EXAMPLES: &str = "\
 Examples:
   headwater-client status --data /var/lib/headwater-client
@@ -79,6 +89,9 @@ pub enum Command {
         #[arg(long)]
         retry_failed: bool,
     },
+    /// Verify every byte of what is installed, repair what is damaged, and print what was done.
+    #[command(after_help = REPAIR_EXAMPLES)]
+    Repair(Common),
     /// Show what is installed, which sources would be tried and why, and the last run. Changes nothing.
     #[command(after_help = STATUS_EXAMPLES)]
     Status(Common),
@@ -108,7 +121,10 @@ impl Command {
     pub fn common(&self) -> Option<&Common> {
         match self {
             Self::Run(start) | Self::Update { start, .. } => Some(&start.common),
-            Self::Enrol { common, .. } | Self::Status(common) | Self::Trial { common, .. } => Some(common),
+            Self::Enrol { common, .. }
+            | Self::Repair(common)
+            | Self::Status(common)
+            | Self::Trial { common, .. } => Some(common),
             Self::Completions { .. } => None,
         }
     }

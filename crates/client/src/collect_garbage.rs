@@ -96,8 +96,8 @@ fn keep(
         let manifest = stored(context, &offer.manifest)?.and_then(|bytes| Manifest::parse(&bytes).ok());
         let Some(manifest) = manifest else { continue };
         let (decision, _) = offer.decide(context, &session.state, (owner, class), trusted)?;
-        let to_install =
-            matches!(decision, Decision::Install | Decision::RollBack { .. } | Decision::Replace { .. });
+        let to_install = session.findings.repairs.has_unrepaired(class, offer.name())
+            || matches!(decision, Decision::Install | Decision::RollBack { .. } | Decision::Replace { .. });
         let bodies = manifest.files.iter().map(|file| file.body.sha256);
         let blobs = bodies.chain(manifest.deltas().map(|delta| delta.sha256));
         kept.extend(blobs.filter(|blob| to_install || (shares && !tree.has(class, &layout::blob(blob)))));

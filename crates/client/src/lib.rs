@@ -6,7 +6,7 @@
 //! * [`status`] reads what is installed and what would be tried, and writes nothing.
 //!
 //! The folders are the steps of a run: [`enrol`], `check_in`, `classes` (plan and sources), `fetch`, `update`, `assemble`,
-//! `install`, `serving`, `collect_garbage`, `report`. `run` puts them in order. `session` is what they work with.
+//! `install`, `repair`, `serving`, `collect_garbage`, `report`. `run` puts them in order. `session` is what they work with.
 //!
 //! Decisions are in [`decide`] (pure); everything else carries them out. `headwater-repo` verifies, `headwater-policy`
 //! plans, `headwater-depot` fetches and serves, `headwater-agent` holds what an update agent serves.
@@ -33,6 +33,7 @@ mod options;
 pub mod os;
 mod progress_sink;
 pub mod render;
+mod repair;
 mod report;
 mod run;
 pub mod self_update;

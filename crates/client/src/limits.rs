@@ -151,3 +151,13 @@ pub const SHORT_TIMEOUT: Duration = Duration::from_millis(1250);
 
 /// Names or files listed in one message.
 pub const NAMES_LISTED_MAX: usize = 10;
+
+/// Files that are not the release's and are remembered for one release: one that writes its data beside its files would
+/// make the record grow without end.
+pub const ADDED_FILES_MAX: usize = 1000;
+
+/// Time between two checks of installed files by a daemon whose runs are rarer (P11).
+pub const CHECK_INTERVAL: Duration = Duration::from_secs(3600);
+
+/// Files that a daemon looks at in one step of such a check: a few milliseconds.
+pub const CHECK_STEP_FILES_MAX: usize = 1000;

@@ -10,6 +10,9 @@ pub enum Trigger {
     Poll,
     /// The daemon, between polls that are more than a day apart: it looks for a newer policy and runs no class (P5a).
     PolicyLook,
+    /// `headwater-client repair`: every byte of what is installed is verified, and only a class with damage that cannot be
+    /// repaired from what is here asks its sources (P11).
+    Repair,
     /// A person on the endpoint (N4); refused where the domain does not allow it.
     Person,
 }

@@ -62,16 +62,16 @@ pub(crate) fn copy_local(
 pub(crate) fn has_digest(path: &Path, digest: &Digest) -> bool {
     os::open_file(path).is_ok_and(|mut opened| {
         let mut hasher = Hasher::new();
-        copy(&mut opened, &mut io::sink(), &mut hasher).is_ok() && hasher.finish() == *digest
+        copy_hashed(&mut opened, &mut io::sink(), &mut hasher).is_ok() && hasher.finish() == *digest
     })
 }
 
 /// Copies a file if its content has this digest.
-fn copy_verified(from: &Path, to: &Path, digest: &Digest) -> io::Result<bool> {
+pub(crate) fn copy_verified(from: &Path, to: &Path, digest: &Digest) -> io::Result<bool> {
     let Ok(mut source) = os::open_file(from) else { return Ok(false) };
     let mut target = File::create(to)?;
     let mut hasher = Hasher::new();
-    copy(&mut source, &mut target, &mut hasher)?;
+    copy_hashed(&mut source, &mut target, &mut hasher)?;
     let verified = hasher.finish() == *digest;
     if !verified {
         fs::remove_file(to)?;
@@ -79,7 +79,8 @@ fn copy_verified(from: &Path, to: &Path, digest: &Digest) -> io::Result<bool> {
     Ok(verified)
 }
 
-fn copy(from: &mut File, to: &mut impl io::Write, hasher: &mut Hasher) -> io::Result<()> {
+/// Copies a file, and hashes what is copied.
+pub(crate) fn copy_hashed(from: &mut File, to: &mut impl io::Write, hasher: &mut Hasher) -> io::Result<()> {
     let mut chunk = vec![0; 256 * 1024];
     loop {
         let count = from.read(&mut chunk)?;

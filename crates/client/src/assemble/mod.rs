@@ -8,9 +8,10 @@
 
 mod assembly;
 mod deltas;
-mod disk_space;
+pub(crate) mod disk_space;
 mod local_files;
 mod release;
 
-pub(crate) use local_files::installed_files;
-pub(crate) use release::{AssembledRelease, assemble, record_of};
+pub(crate) use assembly::Assembly;
+pub(crate) use local_files::{copy_hashed, copy_local, copy_verified, has_digest, installed_files};
+pub(crate) use release::{AssembledRelease, assemble, make_and_fetch, record_of};

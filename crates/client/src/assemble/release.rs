@@ -145,22 +145,27 @@ async fn fetch_and_finish(
     missing: Vec<FileEntry>,
     local: LocalFiles,
 ) -> Result<AssembledRelease, ContentError> {
-    let DeltaResult { missing, spared_bytes, problems, changed } =
-        deltas::make_files(assembly, missing, local).await?;
-    fetch_bodies(assembly, &missing).await?;
+    let DeltaResult { spared_bytes, problems, changed, .. } =
+        make_and_fetch(assembly, missing, local).await?;
     let slot_folder = assembly.slot.folder().to_owned();
-    let (store, slot, record, folder) =
-        (assembly.context.store.clone(), assembly.slot.clone(), record.clone(), assembly.folder.to_owned());
-    let release = blocking(move || {
-        for file in &missing {
-            unpack(&store, file, &folder)?;
-        }
-        slot.finish(&folder, &record)
-            .map_err(Error::file("assembling in", &slot_folder))
-            .map_err(ContentError::from)
-    })
-    .await?;
+    let (slot, record, folder) = (assembly.slot.clone(), record.clone(), assembly.folder.to_owned());
+    let finished = blocking(move || slot.finish(&folder, &record)).await;
+    let release = finished.map_err(Error::file("assembling in", &slot_folder))?;
     Ok(AssembledRelease { release, spared_bytes, delta_problems: problems, changed })
+}
+
+/// Makes files by deltas, and of those that are still missing fetches and unpacks the bodies.
+pub(crate) async fn make_and_fetch(
+    assembly: &Assembly<'_>,
+    missing: Vec<FileEntry>,
+    local: LocalFiles,
+) -> Result<DeltaResult, ContentError> {
+    let mut made = deltas::make_files(assembly, missing, local).await?;
+    let missing = std::mem::take(&mut made.missing);
+    fetch_bodies(assembly, &missing).await?;
+    let (store, folder) = (assembly.context.store.clone(), assembly.folder.to_owned());
+    blocking(move || missing.iter().try_for_each(|file| unpack(&store, file, &folder))).await?;
+    Ok(made)
 }
 
 async fn fetch_bodies(assembly: &Assembly<'_>, missing: &[FileEntry]) -> Result<(), ContentError> {

@@ -11,6 +11,7 @@ mod run_class;
 mod run_policy;
 mod segment;
 
+pub(crate) use outcome::outcome;
 pub(crate) use roots::look_for_roots;
 pub(crate) use run_class::run_class;
 pub(crate) use run_policy::run_policy;

@@ -19,7 +19,8 @@ use crate::decide::{RunEnd, Wake, next_wake, pause_after, poll_after, run_end};
 use crate::error::Error;
 use crate::limits::{LOOK_AGAIN, STOP_GRACE};
 use crate::options::{RunOptions, Trigger};
-use crate::os::{self, Lock};
+use crate::os::{self, Lock, blocking};
+use crate::repair::SpreadCheck;
 use crate::run::{CompletedRun, complete};
 use crate::{self_update, serving, session};
 
@@ -66,6 +67,8 @@ pub(crate) struct Worker {
     polled: Instant,
     /// When the next one is due.
     poll_due: Instant,
+    /// The check of installed files between runs.
+    check: SpreadCheck,
     _lock: Lock,
 }
 
@@ -85,6 +88,7 @@ impl Worker {
             is_for_addresses: false,
             polled: Instant::now(),
             poll_due: Instant::now(),
+            check: SpreadCheck::after(Instant::now()),
             config,
             folder,
             _lock: lock,
@@ -108,6 +112,9 @@ impl Worker {
                         && sooner < next
                     {
                         (next, wake) = (sooner, Wake::Run);
+                    }
+                    if self.finds_damage().await {
+                        (next, wake) = (Instant::now(), Wake::Run);
                     }
                     continue;
                 }
@@ -144,6 +151,8 @@ impl Worker {
             self.poll_due = self.poll_due.min(self.polled + pause);
         } else {
             (self.polled, self.poll_due) = (now, now + pause);
+            // The run made one.
+            self.check = SpreadCheck::after(now);
         }
         let to_poll = self.poll_due.saturating_duration_since(now);
         let (pause, wake) = next_wake(to_poll, self.random.u64(..));
@@ -227,6 +236,23 @@ impl Worker {
         self.runs_for_addresses = self.runs_for_addresses.saturating_add(1);
         self.is_for_addresses = true;
         Some(pause)
+    }
+
+    /// One step of the check of installed files (P11); whether a run is to repair some.
+    async fn finds_damage(&mut self) -> bool {
+        let now = Instant::now();
+        let (mut check, folder) =
+            (std::mem::replace(&mut self.check, SpreadCheck::after(now)), self.folder.clone());
+        let (check, is_damaged) = blocking(move || {
+            let is_damaged = check.step(&folder, now);
+            (check, is_damaged)
+        })
+        .await;
+        self.check = check;
+        if is_damaged {
+            tracing::warn!("installed files have changed; a run repairs them now");
+        }
+        is_damaged
     }
 
     /// A run beside the daemon may have brought another policy: clients that it revokes are refused now.

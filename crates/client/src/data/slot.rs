@@ -3,8 +3,10 @@
 //! ```text
 //! NAME/releases/SEQ-DIGEST/        a whole release: assembled beside the others, synced, then renamed here
 //! NAME/releases/SEQ-DIGEST.json    its record
+//! NAME/releases/SEQ-DIGEST.reference.json    what its commands changed in it, if they did
 //! NAME/current                     -> releases/SEQ-DIGEST, switched by one rename
 //! NAME/previous                    -> the release to revert to
+//! NAME/repaired          the release whose files were repaired and that is still to be activated again
 //! NAME/trial.json                  while a release is on trial: `current` names that release or is about to
 //! ```
 //!
@@ -19,7 +21,7 @@ use std::path::{Path, PathBuf};
 use headwater_depot::files::{self, FileAccess};
 use serde::{Deserialize, Serialize};
 
-use crate::data::record::ReleaseRecord;
+use crate::data::record::{Readers, ReleaseRecord};
 use crate::limits::STATE_BYTES_MAX;
 use crate::os;
 
@@ -163,6 +165,7 @@ impl Slot {
         let bytes = serde_json::to_vec(record).map_err(io::Error::other)?;
         let folder = self.release_folder(&name);
         files::remove_tree(&folder)?;
+        files::remove_if_present(&self.reference_path(&name))?;
         files::replace(&self.record_path(&name), &bytes, FileAccess::Owner)?;
         fs::rename(assembling, &folder)?;
         files::sync_folder(&self.releases())?;
@@ -243,8 +246,46 @@ impl Slot {
         }
         files::remove_temporaries(&self.folder)?;
         files::remove_entries_but(&self.releases(), |name| {
-            kept.iter().any(|kept| name == kept || name.strip_suffix(".json") == Some(kept))
+            let of = name.strip_suffix(".json").map(|of| of.strip_suffix(".reference").unwrap_or(of));
+            kept.iter().any(|kept| name == kept || of == Some(kept))
         })
+    }
+
+    /// Notes that files of a release are about to be replaced, so that it is activated again even if that is interrupted.
+    ///
+    /// # Errors
+    ///
+    /// The disk is full or refuses.
+    pub fn note_repaired(&self, name: &str) -> io::Result<()> {
+        files::replace(&self.repaired_path(), name.as_bytes(), FileAccess::Owner)
+    }
+
+    /// The release that is still to be activated again after a repair.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read.
+    pub fn repaired(&self) -> io::Result<Option<String>> {
+        let bytes = os::read_bounded(&self.repaired_path(), STATE_BYTES_MAX)?;
+        Ok(bytes.and_then(|bytes| String::from_utf8(bytes).ok()))
+    }
+
+    /// Notes that nothing is to be activated again.
+    ///
+    /// # Errors
+    ///
+    /// The disk refuses.
+    pub fn forget_repaired(&self) -> io::Result<()> {
+        files::remove_if_present(&self.repaired_path())
+    }
+
+    /// The file of a release's reference.
+    pub(super) fn reference_path(&self, name: &str) -> PathBuf {
+        self.releases().join(format!("{name}.reference.json"))
+    }
+
+    fn repaired_path(&self) -> PathBuf {
+        self.folder.join("repaired")
     }
 
     fn linked(&self, link: &str) -> io::Result<Option<(String, ReleaseRecord)>> {
@@ -273,19 +314,21 @@ impl Slot {
 /// Gives the files and folders of a release the modes of its record, whatever the umask, and the group of its readers.
 pub(crate) fn set_modes(folder: &Path, record: &ReleaseRecord) -> io::Result<()> {
     let readers = record.readers;
-    let set = |path: &Path, mode: u32| {
-        if let Some(group) = readers.group() {
-            os::set_group(path, group)?;
-        }
-        os::set_mode(path, mode)
-    };
     // Those above first: the mode of a folder decides whether what is in it can be reached.
-    set(folder, readers.folder_mode())?;
+    set_file_mode(folder, readers, readers.folder_mode())?;
     for below in record.folders() {
-        set(&folder.join(below), readers.folder_mode())?;
+        set_file_mode(&folder.join(below), readers, readers.folder_mode())?;
     }
     for file in &record.files {
-        set(&folder.join(&file.path), file.mode)?;
+        set_file_mode(&folder.join(&file.path), readers, file.mode)?;
     }
     Ok(())
+}
+
+/// Gives a file or folder a mode, and the group of its readers.
+pub(crate) fn set_file_mode(path: &Path, readers: Readers, mode: u32) -> io::Result<()> {
+    if let Some(group) = readers.group() {
+        os::set_group(path, group)?;
+    }
+    os::set_mode(path, mode)
 }

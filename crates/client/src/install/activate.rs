@@ -9,6 +9,7 @@ use crate::command;
 use crate::data::{CommandRecord, FailedRelease, ReleaseRecord, Slot, State, Trial};
 use crate::error::Error;
 use crate::install::hooks::{Hooks, variables};
+use crate::os::blocking;
 
 /// How a trial ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +77,7 @@ pub(crate) async fn probe(
             return Ok(ProbeOutcome::failed(trial, format!("its {what} {outcome}{problem}")));
         }
     }
+    note_reference(slot, &trial.release).await;
     slot.keep(trial).map_err(at())?;
     let problem = match &hooks.after {
         None => None,
@@ -85,6 +87,17 @@ pub(crate) async fn probe(
         }
     };
     Ok(ProbeOutcome::Kept(problem))
+}
+
+/// Notes how a release looks that is about to be kept. Without that it is checked against its record.
+pub(crate) async fn note_reference(slot: &Slot, release: &str) {
+    let (at, release) = (slot.clone(), release.to_owned());
+    if let Err(error) = blocking(move || at.take_reference(&release)).await {
+        tracing::warn!(
+            "cannot note how the files of {} look after their install command ({error}); what it changed counts as damage",
+            slot.folder().display()
+        );
+    }
 }
 
 /// Points the link back and activates the previous release again. Returns the end of a sentence if that failed.

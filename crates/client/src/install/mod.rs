@@ -10,6 +10,6 @@ mod activate;
 mod hooks;
 mod recover;
 
-pub(crate) use activate::{ProbeOutcome, activate, remember_failure};
+pub(crate) use activate::{ProbeOutcome, activate, note_reference, remember_failure};
 pub(crate) use hooks::Hooks;
 pub(crate) use recover::recover;

@@ -13,7 +13,7 @@ use crate::data::{ReleaseRecord, Slot, Trial};
 use crate::decide::trial_verdict;
 use crate::error::Error;
 use crate::fetch::ContentError;
-use crate::install::ProbeOutcome;
+use crate::install::{ProbeOutcome, note_reference};
 use crate::limits::{SELF_TRIAL_TIME_MAX, STATE_BYTES_MAX};
 use crate::os;
 use crate::session::{Context, Session};
@@ -73,6 +73,7 @@ pub(crate) async fn take_over(
     let trial = Trial { release: release.to_owned(), previous, starts: 0 };
     files::replace(&starts_path(slot), b"0", FileAccess::Owner).map_err(at())?;
     slot.switch(&trial).map_err(at())?;
+    note_reference(slot, release).await;
     slot.keep(&trial).map_err(at())?;
     tracing::info!(version = %record.version, "switched to a newer headwater-client");
     session.findings.replaced = Some(program);

@@ -8,6 +8,7 @@ use headwater_policy::SourceKey;
 
 use crate::decide::NameOutcome;
 use crate::error::Error;
+use crate::repair::Repairs;
 use crate::server::Route;
 use crate::session::changes::Change;
 
@@ -37,6 +38,8 @@ pub struct Findings {
     /// The first error of this computer that stops neither later names nor later classes: content that needs more space
     /// than is free, or what hinders the policy's step. The run ends with it.
     pub deferred: Option<Error>,
+    /// Installed files that were or are damaged.
+    pub repairs: Repairs,
     /// The newer `headwater-client` that was activated.
     pub replaced: Option<PathBuf>,
 }

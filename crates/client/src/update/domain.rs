@@ -168,7 +168,7 @@ fn domain_of(record: &ReleaseRecord) -> Option<&str> {
 }
 
 /// The files of `settings/current/`, or why they cannot exist.
-fn files_of(document: &FreeSettingsDocument) -> Result<Vec<(String, Vec<u8>)>, String> {
+pub(crate) fn files_of(document: &FreeSettingsDocument) -> Result<Vec<(String, Vec<u8>)>, String> {
     let values = serde_json::to_vec_pretty(&document.values).map_err(|error| error.to_string())?;
     let mut files = vec![(VALUES.to_owned(), values)];
     let names: BTreeSet<&str> = document.files.keys().map(String::as_str).chain([VALUES]).collect();

@@ -10,7 +10,7 @@ mod typed_settings;
 mod unlisted;
 mod voucher;
 
-pub(crate) use domain::update_domain;
+pub(crate) use domain::{files_of, update_domain};
 pub(crate) use names::update_names;
 pub(crate) use offer::Offer;
 pub(crate) use policy::update_policy;

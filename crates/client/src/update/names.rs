@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::fetch::{ContentError, Scope, VerifiedRepository, target, unusable};
 use crate::install::{Hooks, ProbeOutcome, activate, remember_failure};
 use crate::limits::NAMES_LISTED_MAX;
+use crate::repair::fetch_repair;
 use crate::self_update;
 use crate::session::{Fetching, Session};
 use crate::update::offer::{Offer, installed_release, kept_outcome, standing};
@@ -146,7 +147,10 @@ async fn update_one(
             Ok(replaced_outcome(outcome, have, why))
         }
         Decision::Deactivate => deactivate(session, class, name, &offer),
-        kept => Ok(kept_outcome(&offer, kept)),
+        kept => {
+            fetch_repair(session, verified, class, name).await?;
+            Ok(kept_outcome(&offer, kept))
+        }
     }
 }
 

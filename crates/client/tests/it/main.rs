@@ -21,6 +21,7 @@ mod policy;
 mod programs;
 mod proxy;
 mod remembering;
+mod repair;
 mod roots;
 mod self_update;
 mod server;

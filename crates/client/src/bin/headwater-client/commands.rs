@@ -19,7 +19,14 @@ pub(crate) fn run(command: Command) -> anyhow::Result<u8> {
     match command {
         Command::Run(start) => daemon(&start),
         Command::Enrol { enrol_with, new_key, common } => enrol(enrol_with, new_key, &common),
-        Command::Update { start, retry_failed } => update(&start, retry_failed),
+        Command::Update { start, retry_failed } => {
+            let options = RunOptions { trigger: Trigger::Person, retry_failed, ..RunOptions::default() };
+            one_run(&start.config()?, options, start.common.json)
+        }
+        Command::Repair(common) => {
+            let options = RunOptions { trigger: Trigger::Repair, ..RunOptions::default() };
+            one_run(&common.config()?, options, common.json)
+        }
         Command::Status(common) => status(&common),
         Command::Completions { shell } => print(&completions::script(shell)?).map(|()| 0),
         Command::Trial { common, proof, word } => trial(&common, &proof, &word),
@@ -102,17 +109,14 @@ fn enrol(bundle: PathBuf, new_key: bool, common: &Common) -> anyhow::Result<u8> 
     Ok(0)
 }
 
-fn update(start: &Start, retry_failed: bool) -> anyhow::Result<u8> {
-    let config = start.config()?;
-    let json = start.common.json;
+fn one_run(config: &Config, options: RunOptions, json: bool) -> anyhow::Result<u8> {
     let progress_sink =
         if json || !std::io::stderr().is_terminal() { ProgressSink::default() } else { progress_bar() };
-    let options =
-        RunOptions { trigger: Trigger::Person, retry_failed, progress_sink, ..RunOptions::default() };
+    let options = RunOptions { progress_sink, ..options };
     let run = async {
         let stopped = os::stop_signal().context("cannot handle signals")?;
         tokio::select! {
-            done = headwater_client::run_once(&config, &options) => Ok(done),
+            done = headwater_client::run_once(config, &options) => Ok(done),
             // Cut off as by a crash, except that hooks and install commands do not continue unattended.
             () = stopped => anyhow::bail!("stopped; installed releases are whole, and the next run continues"),
         }
