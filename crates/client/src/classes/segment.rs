@@ -5,7 +5,7 @@ use headwater_api::report::{Attempt, AttemptResult, ClassOutcome, ClassResult, R
 use headwater_depot::{Expected, MetadataStore, Source, Walk};
 use headwater_policy::{Class, Repository, SourceKey, Step};
 use headwater_repo::error_chain;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::classes::outcome::outcome;
 use crate::data::RepositoryOwner;

@@ -25,8 +25,6 @@ pub struct PublishingSettings {
     pub deltas: DeltaSettings,
     /// How much the threads that make them give way to others.
     pub deltas_niceness: i32,
-    /// The proxy by which the vendor source is reached.
-    pub proxy: Option<Proxy>,
 }
 
 impl From<&Config> for PublishingSettings {
@@ -46,7 +44,6 @@ impl From<&Config> for PublishingSettings {
                 ..DeltaSettings::default()
             },
             deltas_niceness: config.deltas_niceness,
-            proxy: config.proxy.clone(),
         }
     }
 }
