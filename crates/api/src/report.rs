@@ -26,7 +26,7 @@ pub struct Report {
     pub duration_ms: u64,
     /// The client's own addresses, as the plan was made with them.
     pub addresses: Vec<String>,
-    /// The name of the host, which tells two machines with one identity apart (I3a). The server does not store it with
+    /// The name of the host, which tells two machines with one identity apart. The server does not store it with
     /// the report: there it is empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub host: String,
@@ -71,7 +71,7 @@ impl Report {
 pub struct ReportAnswer {
     /// Its sequence. A client forgets a report only when the server itself confirms it.
     pub taken: u64,
-    /// SHA-256 of the report as it was stated, hexadecimal: a number alone may be that of another report (I3a).
+    /// SHA-256 of the report as it was stated, hexadecimal: a number alone may be that of another report.
     pub digest: String,
 }
 

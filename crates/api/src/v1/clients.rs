@@ -179,7 +179,7 @@ pub struct ClientView {
     /// The fleet rejects it: its key was revoked, or it never had one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_key: bool,
-    /// Two machines use its identity, as was last found (I3a). `None` if nothing was found since its key was enrolled.
+    /// Two machines use its identity, as was last found. `None` if nothing was found since its key was enrolled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copied: Option<CopiedIdentity>,
     /// Its latest report. Absent in lists.

@@ -151,7 +151,7 @@ pub struct Status {
     pub client_counts: ClientCounts,
     /// Update agents among them.
     pub update_agents: u64,
-    /// Clients whose identity two machines use (I3a).
+    /// Clients whose identity two machines use.
     #[serde(default)]
     pub copied_identities: u64,
     /// The policy's repository and the three of the classes, in run order.

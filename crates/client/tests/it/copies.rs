@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
+use headwater_client::limits::RENUMBERED_MAX;
 use headwater_client::{Config, DataFolder, Spool, status};
 
 use crate::world::{World, class, update};
@@ -58,6 +59,18 @@ async fn reports_that_waited_while_a_snapshot_was_put_back_arrive_in_order() {
     let runs =
         world.received(|received| received.reports.iter().map(|report| report.run).collect::<Vec<_>>());
     assert_eq!(runs, [1, 2, 3, 4, 2, 3, 4], "every run of both");
+}
+
+#[tokio::test]
+async fn a_copy_that_reports_at_the_same_time_stops_nobody_and_holds_no_run() {
+    let world = World::new().await;
+    let client = world.client("pc-1");
+    for (overtaken, left) in [(RENUMBERED_MAX, 0), (RENUMBERED_MAX + 1, 1), (0, 0)] {
+        world.received(|received| received.overtaken = overtaken);
+        update(&client).await;
+        assert_eq!(waiting(&client), left, "{overtaken}");
+    }
+    assert_eq!(world.received(|received| received.reports.len()), 3);
 }
 
 #[tokio::test]

@@ -35,6 +35,8 @@ pub struct Received {
     pub numbers: Vec<u64>,
     /// What they were.
     pub digests: BTreeMap<u64, String>,
+    /// Reports that come just after one of a copy with the same number.
+    pub overtaken: u32,
     /// Answers to reports confirm another report of the number.
     pub acknowledges_others: bool,
     pub enrolments: usize,
@@ -345,7 +347,12 @@ async fn report(State(fleet): State<Fleet>, Json(statement): Json<Statement>) ->
     let Some((client, number, body)) = inner.statement(statement, StatementKind::Report) else {
         return StatusCode::UNAUTHORIZED.into_response();
     };
+    let overtaken = inner.received.overtaken > 0;
+    inner.received.overtaken = inner.received.overtaken.saturating_sub(1);
     let known = inner.known.get_mut(client.as_str()).unwrap();
+    if overtaken {
+        known.taken.report = known.taken.report.max(number);
+    }
     let taken = known.taken.report;
     let digest = Digest::of(body.as_bytes()).to_string();
     if number > taken {

@@ -55,19 +55,19 @@ pub(super) fn digest_of(
     from: IpAddr,
     now: Timestamp,
 ) -> ReportDigest {
-    let printable = |text: &str| -> String {
-        text.chars().filter(|one| !one.is_control()).take(MACHINE_HOST_CHARS_MAX).collect()
-    };
-    ReportDigest {
-        sequence,
-        digest: Digest::of(body.as_bytes()).to_string(),
-        machine: SeenMachine {
-            host: printable(&report.host),
-            addresses: report.addresses.iter().take(MACHINE_ADDRESSES_MAX).cloned().collect(),
-            from: from.to_canonical().to_string(),
-            carrier: (peer.client != *client).then(|| peer.client.to_string()),
-            at: now,
-        },
+    let carrier = (peer.client != *client).then_some(&peer.client);
+    let digest = Digest::of(body.as_bytes()).to_string();
+    ReportDigest { sequence, digest, machine: machine_of(report, carrier, from, now) }
+}
+
+fn machine_of(report: &Report, carrier: Option<&ClientId>, from: IpAddr, now: Timestamp) -> SeenMachine {
+    let printable = report.host.chars().filter(|one| !one.is_control());
+    SeenMachine {
+        host: printable.take(MACHINE_HOST_CHARS_MAX).collect(),
+        addresses: report.addresses.iter().take(MACHINE_ADDRESSES_MAX).cloned().collect(),
+        from: from.to_canonical().to_string(),
+        carrier: carrier.map(ToString::to_string),
+        at: now,
     }
 }
 
@@ -125,5 +125,26 @@ mod tests {
             PastReport::Other { found: None },
             "a server that remembers nothing accuses nobody"
         );
+    }
+
+    #[test]
+    fn what_is_remembered_of_a_machine_is_bounded_and_can_be_shown() {
+        let now: Timestamp = "2026-11-22T10:00:00Z".parse().unwrap();
+        let machine = |host: String, addresses: usize| {
+            let report: Report = serde_json::from_value(serde_json::json!({
+                "format": 1, "client": "pc", "domain": "root", "run": 1, "started": now, "duration_ms": 5,
+                "addresses": vec!["10.0.0.1"; addresses], "host": host, "program": "", "policy_version": 1,
+                "classes": [], "attempts": [], "installed": {}
+            }))
+            .unwrap();
+            machine_of(&report, None, "::ffff:10.0.0.2".parse().unwrap(), now)
+        };
+        for (over, text) in [(0, ""), (1, "x")] {
+            let host = "h".repeat(MACHINE_HOST_CHARS_MAX);
+            let seen = machine(format!("{host}{text}"), MACHINE_ADDRESSES_MAX + over);
+            assert_eq!((seen.host, seen.addresses.len()), (host, MACHINE_ADDRESSES_MAX));
+        }
+        let seen = machine("pc\u{1b}[31m".to_owned(), 0);
+        assert_eq!(seen.to_string(), "pc[31m (10.0.0.2) at 2026-11-22 10:00:00 UTC");
     }
 }
