@@ -88,9 +88,11 @@ impl Slot {
 
 impl Reference {
     fn of(folder: &Path, record: &ReleaseRecord) -> io::Result<Self> {
-        let has_commands = record.install.is_some() || record.probe.is_some();
-        let made = if has_commands { added(folder, record)? } else { BTreeSet::new() };
-        let mut reference = Self { made, ..Self::default() };
+        // Without a command of its own nothing may differ: what does, was damaged since.
+        if record.install.is_none() && record.probe.is_none() {
+            return Ok(Self::default());
+        }
+        let mut reference = Self { made: added(folder, record)?, ..Self::default() };
         for below in std::iter::once("").chain(record.folders()) {
             let mode = fs::symlink_metadata(folder.join(below)).map(|found| os::mode_of(&found));
             if let Ok(mode) = mode
@@ -107,9 +109,6 @@ impl Reference {
                 continue;
             };
             let (size, mode) = (found.len(), os::mode_of(&found));
-            if !has_commands && (size, mode) == (file.size, file.mode) {
-                continue;
-            }
             let sha256 = digest_of(&path)?;
             if (size, mode, sha256) != (file.size, file.mode, file.sha256) {
                 reference.files.insert(file.path.clone(), Some(FileReference { size, mode, sha256 }));
