@@ -27,7 +27,7 @@ pub(super) enum PastReport {
     Other {
         /// What two machines were found; `None` if the report is older than all that are remembered, so that it may be
         /// one that was taken.
-        found: Option<CopiedIdentity>,
+        found: Option<Box<CopiedIdentity>>,
     },
 }
 
@@ -39,10 +39,9 @@ pub(super) fn judge(remembered: &[ReportDigest], report: ReportDigest, started: 
     }
     let is_new = remembered.first().is_some_and(|oldest| started > oldest.machine.at);
     let first = same.or_else(|| remembered.last().filter(|_| is_new));
-    let found = first.map(|first| CopiedIdentity {
-        sequence: report.sequence,
-        first: first.machine.clone(),
-        second: report.machine,
+    let found = first.map(|first| {
+        let (first, second) = (first.machine.clone(), report.machine);
+        Box::new(CopiedIdentity { sequence: report.sequence, first, second })
     });
     PastReport::Other { found }
 }
