@@ -150,3 +150,28 @@ fn digest_of(path: &Path) -> io::Result<Digest> {
     crate::assemble::copy_hashed(&mut os::open_file(path)?, &mut io::sink(), &mut hasher)?;
     Ok(hasher.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn added_files_are_remembered_up_to_a_limit() {
+        let digest = Digest::of(b"1");
+        let record: ReleaseRecord = serde_json::from_value(serde_json::json!({
+            "sequence": 1, "version": "1", "manifest": digest,
+            "files": [{"path": "own", "sha256": digest, "size": 1, "mode": 0o644}],
+            "voucher": {"owner": "organisation", "evidence": {"root": 1, "keys": []}},
+        }))
+        .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let add = |name: String| fs::write(folder.path().join(name), "1").unwrap();
+        add("own".to_owned());
+        let count = || added(folder.path(), &record).unwrap().len();
+        (1..ADDED_FILES_MAX).for_each(|n| add(format!("f{n}")));
+        assert_eq!(count(), ADDED_FILES_MAX - 1);
+        add("last".to_owned());
+        add("one-more".to_owned());
+        assert_eq!(count(), ADDED_FILES_MAX);
+    }
+}
