@@ -35,8 +35,8 @@ pub fn run(arguments: PlanArguments, output: Output) -> Result<Exit, Failure> {
     output.result(&plans, |plans| {
         serde_json::to_string_pretty(plans).expect("a wire message always serialises")
     });
-    let unserved = plans.values().any(|plan| plan.unserved.is_some());
-    Ok(if unserved { Exit::Partly } else { Exit::Done })
+    let is_incomplete = plans.values().any(|plan| plan.unserved.is_some() || plan.partial.is_some());
+    Ok(if is_incomplete { Exit::Partly } else { Exit::Done })
 }
 
 /// Reads both files, reports every problem of both, and computes the plans. An address family that an entry selects and

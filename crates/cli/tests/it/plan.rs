@@ -73,7 +73,7 @@ fn a_partial_class_is_named_with_what_to_do() {
         .replace(r#""entries""#, r#""own_components": ["rules", "tools"], "entries""#)
         .replace(r#""components": true"#, r#""components": false"#);
     let (exit, stdout, stderr) = plan(folder.path(), &policy, &CLIENT.replace("10.1.3.4", "2001:db8:2::1"));
-    assert_eq!(exit, 0, "{stderr}");
+    assert_eq!(exit, 3, "{stderr}");
     let plans: Value = serde_json::from_str(&stdout).unwrap();
     let why = plans["components"]["partial"].as_str().unwrap();
     assert!(why.contains("(rules, tools)") && why.contains("--server-fallback-components on"), "{why}");

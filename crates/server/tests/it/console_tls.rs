@@ -41,10 +41,9 @@ fn browser(server: &Server, ca: &str) -> reqwest::Client {
         .unwrap()
 }
 
-/// The certificate that the console shows.
+/// The certificate that the console shows, whether the server is healthy or not.
 async fn shown(http: &reqwest::Client, url: &str) -> Vec<u8> {
     let response = http.get(format!("{url}/health")).send().await.unwrap();
-    assert_eq!(response.status(), 200);
     let info = response.extensions().get::<reqwest::tls::TlsInfo>().unwrap();
     info.peer_certificate().unwrap().to_vec()
 }
