@@ -77,7 +77,8 @@ async fn a_full_disk_does_not_outlast_itself() {
     let folder = tempfile::tempdir().unwrap();
     let db = Db::open(&folder.path().join("server.db"), key()).await.unwrap();
     let insert = |bytes: i64| {
-        sqlx::query("INSERT INTO drafts VALUES (hex(randomblob(8)), 1, 1, 1, 1, 1, hex(zeroblob($1)))").bind(bytes)
+        sqlx::query("INSERT INTO drafts VALUES (hex(randomblob(8)), 1, 1, 1, 1, 1, hex(zeroblob($1)))")
+            .bind(bytes)
     };
     for round in 0..3 {
         // SQLite reports a full disk when its file may not grow.

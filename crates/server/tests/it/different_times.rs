@@ -15,7 +15,7 @@ use crate::harness::{Server, add_edit, config, entry, files, now, tar};
 const DATABASE: &str = "server.db";
 
 /// Copies a file, or everything below a folder.
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     for path in if from.is_dir() { files(from) } else { vec![from.to_owned()] } {
         let below = path.strip_prefix(from).unwrap();
         let new = if below.as_os_str().is_empty() { to.to_owned() } else { to.join(below) };

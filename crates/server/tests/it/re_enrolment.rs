@@ -6,6 +6,7 @@ use headwater_server::limits;
 use serde_json::{Value, json};
 
 use crate::clients::report;
+use crate::different_times::copy;
 use crate::endpoint::Endpoint;
 use crate::harness::{Server, config, now};
 
@@ -13,17 +14,22 @@ const RE_ENROL: &str = "/api/v1/unknown-clients/re-enrol";
 
 /// The same server with the database of before `since`, as if it were restored from a backup.
 async fn restored<T>(server: Server, since: impl AsyncFnOnce(&Server) -> T) -> (Server, T) {
-    let file = server.folder.path().join("server.db");
+    const PARTS: [&str; 2] = ["server.db", "repository"];
     let (aside, folder) = (tempfile::tempdir().unwrap(), server.folder.path().to_owned());
     let stopped = server.stop().await;
-    std::fs::copy(&file, aside.path().join("server.db")).unwrap();
+    for part in PARTS {
+        copy(&folder.join(part), &aside.path().join(part));
+    }
     let server = Server::start_on(stopped, config(&folder)).await;
     let made = since(&server).await;
     let stopped = server.stop().await;
     for name in ["server.db-wal", "server.db-shm"] {
         let _ = std::fs::remove_file(folder.join(name));
     }
-    std::fs::copy(aside.path().join("server.db"), &file).unwrap();
+    std::fs::remove_dir_all(folder.join("repository")).unwrap();
+    for part in PARTS {
+        copy(&aside.path().join(part), &folder.join(part));
+    }
     (Server::start_on(stopped, config(&folder)).await, made)
 }
 

@@ -56,7 +56,7 @@ async fn a_role_that_entries_name_is_taken_only_with_force() {
     let error = server.refused("DELETE", UA, None, 409, "named_by_entries").await;
     assert_eq!(error["details"]["entries"], json!([1]));
     server.refused("PUT", UA, classes(&[]), 409, "named_by_entries").await;
-    server.refused("DELETE", "/api/v1/clients/ua-1", None, 409, "exists").await;
+    server.refused("DELETE", "/api/v1/clients/ua-1", None, 409, "is_update_agent").await;
     let answer = server.ok("DELETE", &format!("{UA}?force=true"), None).await;
     let item = &answer["items"][0];
     assert_eq!((&item["classes"], &item["entries"]), (&json!([]), &json!([1])));

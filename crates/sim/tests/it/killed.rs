@@ -102,11 +102,12 @@ impl World {
         Ok(usize::try_from(left)?)
     }
 
-    /// What is in a client's identity folder.
+    /// What is in a client's identity folder, but for the mark of the machine: not every machine has an id.
     fn identity(&self, id: &str) -> Vec<String> {
         let entries = fs::read_dir(self.path(id).join("identity")).into_iter().flatten().flatten();
         let mut names: Vec<_> =
             entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        names.retain(|name| name != "machine.json");
         names.sort();
         names
     }
