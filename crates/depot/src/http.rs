@@ -26,7 +26,6 @@ pub fn install_tls_provider() {
 }
 
 /// Sends through a proxy what is for a host that it applies to. A builder that shall use no other proxy has `no_proxy` before.
-#[must_use]
 pub fn through_proxy(builder: ClientBuilder, proxy: Option<&Proxy>) -> ClientBuilder {
     let Some(proxy) = proxy.cloned() else { return builder };
     let url = Url::parse(proxy.url().as_str());

@@ -81,15 +81,16 @@ async fn walk(session: &mut Session, steps: &[Step], wait: bool) -> Result<Serve
     walked
 }
 
-/// The outcome where no source gave the policy.
+/// The outcome where no source gave the policy; none was there to ask if there is no problem either.
 fn without_source(is_newest: bool, problems: &[String]) -> ClassOutcome {
-    let problems = problems.join("; ");
-    let why = if problems.is_empty() { "the plan has no source for it".to_owned() } else { problems };
+    let (result, why) = match problems {
+        [] => (ClassResult::Unserved, "the plan has no source for it".to_owned()),
+        problems => (ClassResult::Failed, problems.join("; ")),
+    };
     if is_newest {
         let message = format!("the server names no newer policy; no source was needed: {why}");
         return outcome(POLICY, ClassResult::Current, None, message);
     }
-    let result = if why.starts_with("the plan has") { ClassResult::Unserved } else { ClassResult::Failed };
     let message = format!("no source gave the policy, so the one in effect stays: {why}");
     outcome(POLICY, result, None, message)
 }

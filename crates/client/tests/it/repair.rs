@@ -53,10 +53,10 @@ async fn every_kind_of_damage_is_repaired_before_the_class_is_current() {
         ("rules/big.bin (3 bytes instead of 200000)", &|at| fs::write(at.join(BIG), "abc").unwrap()),
         ("rules/big.bin (gone)", &|at| fs::remove_file(at.join(BIG)).unwrap()),
         ("rules/big.bin (mode 0000 instead of 0644)", &|at| {
-            fs::set_permissions(at.join(BIG), fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(at.join(BIG), fs::Permissions::from_mode(0o000)).unwrap();
         }),
         ("rules (mode 0000 instead of 0755)", &|at| {
-            fs::set_permissions(at.join("rules"), fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(at.join("rules"), fs::Permissions::from_mode(0o000)).unwrap();
         }),
         ("rules/big.bin (a folder is in its place)", &|at| {
             fs::remove_file(at.join(BIG)).unwrap();
