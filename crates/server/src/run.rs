@@ -21,7 +21,7 @@ use crate::error::Error;
 use crate::publishing::PublishingService;
 use crate::rest::{LocalListener, OriginCheck, Transport, listen_locally};
 use crate::services::Services;
-use crate::start::open;
+use crate::start::{enter, open};
 use crate::upkeep::UpkeepService;
 use crate::{data, limits, rest};
 
@@ -118,6 +118,8 @@ fn start(config: Config, shutdown: Boxed<()>) -> Boxed<Result<Running, StartErro
 }
 
 async fn bind_and_serve(mut config: Config, shutdown: Boxed<()>) -> Result<Running, StartError> {
+    // A mistyped folder is named, whatever has the ports.
+    enter(&config)?;
     let (fleet, fleet_addr) = bind("fleet", config.fleet_listen).await?;
     let (console, console_addr) = bind("console", config.console_listen).await?;
     let fleet_url = config.fleet_url.clone().unwrap_or_else(|| url_of(Scheme::Https, fleet_addr));

@@ -27,14 +27,23 @@ use crate::services::Services;
 use crate::source_list::SourceListService;
 use crate::upkeep::{UpkeepParts, UpkeepService};
 
+/// Whether a server may start on the data folder, before anything is made or bound for it.
+///
+/// # Errors
+/// Why not, or the folder cannot be read.
+pub fn enter(config: &Config) -> Result<Entry> {
+    refuse_unfinished(&config.data)?;
+    let entry = read_entry(&config.data, config)?;
+    decide_entry(&entry).map_err(|why| rejected(&config.data, &why))?;
+    Ok(entry)
+}
+
 /// Opens the data folder and everything in it, making what is missing.
 ///
 /// # Errors
-/// When the folder, the database, a key or the metadata cannot be opened or made.
+/// As [`enter`]; when the folder, the database, a key or the metadata cannot be opened or made.
 pub async fn open(config: Config, fleet_url: SourceUrl, now: Timestamp) -> Result<Services> {
-    refuse_unfinished(&config.data)?;
-    let entry = read_entry(&config.data, &config)?;
-    decide_entry(&entry).map_err(|why| rejected(&config.data, &why))?;
+    let entry = enter(&config)?;
     let services = wire(config, &entry, fleet_url, now).await?;
     begin(&services, now).await?;
     services.access.make_first_administrator(now).await?;

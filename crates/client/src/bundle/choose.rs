@@ -122,13 +122,23 @@ fn replace(folder: &DataFolder, bytes: &[u8], purpose: BundleUse) -> Result<(), 
 ///
 /// The file is missing, cannot be understood, or has no token.
 pub fn refuse_without_token(config: &Config) -> Result<(), Error> {
-    let Some(path) = &config.bundle else { return Err(Error::NoBundle(config.data.clone())) };
-    let (_, bundle) = parse(path)?.ok_or_else(|| Error::BundleMissing(path.clone()))?;
+    let (path, bundle) = passed(config)?;
     if bundle.fleet.token.is_some() {
         return Ok(());
     }
     let problem = "it has no token, because it was used already; make another bundle".to_owned();
-    Err(Error::Malformed { path: path.clone(), problem })
+    Err(Error::Malformed { path: path.to_owned(), problem })
+}
+
+/// The bundle that was passed, and its path.
+///
+/// # Errors
+///
+/// None was passed, or the file is missing or cannot be understood.
+pub fn passed(config: &Config) -> Result<(&Path, Bundle), Error> {
+    let path = config.bundle.as_deref().ok_or_else(|| Error::NoBundle(config.data.clone()))?;
+    let (_, bundle) = parse(path)?.ok_or_else(|| Error::BundleMissing(path.to_owned()))?;
+    Ok((path, bundle))
 }
 
 /// Whether the copy is to be replaced: by another token for the same roots, or because it leads elsewhere than the passed

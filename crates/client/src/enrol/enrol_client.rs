@@ -42,8 +42,8 @@ pub async fn enrol(config: &Config) -> Result<EnrolOutcome, Error> {
     let folder = DataFolder::new(&config.data);
     // Before anything of another client is replaced.
     client_id::check(&config.id, &folder)?;
-    folder.prepare()?;
     let (bundle, _) = bundle::adopt(config, &folder, BundleUse::Start)?;
+    folder.prepare()?;
     client_id::persist(&config.id, &folder)?;
     if ClientIdentity::load(&folder, &config.id)?.is_some() {
         return Ok(EnrolOutcome::AlreadyEnrolled);
@@ -62,8 +62,8 @@ pub async fn re_enrol(config: &Config) -> Result<(), Error> {
     let folder = DataFolder::new(&config.data);
     bundle::refuse_without_token(config)?;
     client_id::check(&config.id, &folder)?;
-    folder.prepare()?;
     let (bundle, _) = bundle::adopt(config, &folder, BundleUse::ReEnrol)?;
+    folder.prepare()?;
     client_id::persist(&config.id, &folder)?;
     let keys = ClientKeys::load_or_generate_next(&folder)?;
     let answer = request_certificate(config, &bundle, &keys).await?;

@@ -51,8 +51,9 @@ pub(crate) async fn complete(
 ) -> Result<CompletedRun, Error> {
     let begun = Instant::now();
     let folder = DataFolder::new(&config.data);
-    if config.bundle.is_none() && !folder.root().exists() {
-        return Err(Error::NoBundle(config.data.clone()));
+    if !folder.root().exists() {
+        // A mistyped folder is not made.
+        bundle::passed(config)?;
     }
     folder.prepare()?;
     let _lock = if options.self_trial { None } else { Some(take_lock(&folder)?) };

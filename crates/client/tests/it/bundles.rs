@@ -4,7 +4,7 @@ use std::fs;
 
 use headwater_api::policy::{EntryDocument, SelectorDocument, SourceDocument};
 use headwater_api::report::Reason;
-use headwater_client::{Config, Error, IdOrigin, RawConfig, enrol};
+use headwater_client::{Config, Daemon, Error, IdOrigin, RawConfig, RunOptions, enrol, re_enrol, run_once};
 
 use crate::world::{World, update};
 
@@ -43,6 +43,26 @@ async fn a_bundle_for_one_client_enrols_it_whatever_its_host_is_called() {
     assert!(world.fleet.lock().known.contains_key("pc-17"));
     assert_eq!(config(None, named("pc-18")).id.as_str(), "pc-17", "it has enrolled");
     assert!(matches!(enrol(&config(Some("pc-18"), any)).await, Err(Error::OtherId { .. })));
+}
+
+/// A mistyped folder or bundle leaves nothing behind.
+#[tokio::test]
+async fn without_a_bundle_no_data_folder_is_made() {
+    let world = World::new().await;
+    let client = world.client("pc-1");
+    let missing = world.folder.path().join("missing.json");
+    for bundle in [None, Some(missing)] {
+        let config = Config { bundle: bundle.clone(), ..client.clone() };
+        for error in [
+            enrol(&config).await.unwrap_err(),
+            re_enrol(&config).await.unwrap_err(),
+            run_once(&config, &RunOptions::default()).await.unwrap_err(),
+            Daemon::start(config.clone()).await.map(drop).unwrap_err(),
+        ] {
+            assert!(matches!(error, Error::NoBundle(_) | Error::BundleMissing(_)), "{bundle:?}: {error}");
+        }
+        assert!(!client.data.exists(), "{bundle:?}");
+    }
 }
 
 /// The bundle is replaced only where it is wrong.

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRef, State};
-use axum::http::StatusCode;
-use axum::{Json, Router, middleware};
-use headwater_api::v1::Health;
+use axum::{Router, middleware};
 
 use super::authorizer::Authorizer;
 use super::origin_check::{self, OriginCheck};
+use super::responses::HealthAnswer;
 use super::route::RequiredRole;
 use super::table::Table;
 use super::transport::Transport;
@@ -164,8 +163,6 @@ fn through(services: Services, transport: Transport) -> Router {
     table().into_router(&authorizer).with_state(services)
 }
 
-async fn health(State(upkeep): State<Arc<UpkeepService>>) -> (StatusCode, Json<Health>) {
-    let health = upkeep.health(now());
-    let status = if health.status == "failed" { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    (status, Json(health))
+async fn health(State(upkeep): State<Arc<UpkeepService>>) -> HealthAnswer {
+    HealthAnswer(upkeep.health(now()))
 }

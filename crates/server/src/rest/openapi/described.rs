@@ -3,6 +3,7 @@
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
+use headwater_api::v1::Health;
 use schemars::JsonSchema;
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use crate::caller::Caller;
 use crate::error::Error;
 use crate::rest::json::{Body, Path, Query};
 use crate::rest::oidc::{Arrive, Leave};
-use crate::rest::responses::{PlainJson, Tar, WithHeader};
+use crate::rest::responses::{HealthAnswer, PlainJson, Tar, WithHeader};
 
 /// A handler, described; `T` is what axum makes of its arguments.
 pub trait Described<T> {
@@ -156,6 +157,13 @@ impl<T: ResponseSchema> ResponseSchema for Result<T, Error> {
     fn describe(operation: &mut Operation<'_>) {
         T::describe(operation);
         operation.refuses = true;
+    }
+}
+
+impl ResponseSchema for HealthAnswer {
+    fn describe(operation: &mut Operation<'_>) {
+        Json::<Health>::describe(operation);
+        operation.or_unavailable = true;
     }
 }
 

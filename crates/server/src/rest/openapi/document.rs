@@ -85,6 +85,7 @@ fn operation(row: &RouteRow, schemas: &mut Schemas) -> Value {
         answer: (StatusCode::OK, None),
         refuses: false,
         asks_provider: false,
+        or_unavailable: false,
     };
     row.description.0(&mut known);
     let summary = summaries::of(&row.method, row.path).unwrap_or_else(|| {
@@ -160,6 +161,10 @@ fn responses(row: &RouteRow, known: &Operation<'_>) -> Value {
         }
         None => json!({ "description": "Done; the answer is empty." }),
     };
+    if known.or_unavailable {
+        responses["503"] = responses[status.as_str()].clone();
+        responses["503"]["description"] = json!("The server does not do all of its work.");
+    }
     // A request under a foreign name or from a foreign page is refused on every path.
     let mut statuses = BTreeSet::from([403]);
     if row.required_role != RequiredRole::Anyone {
@@ -210,7 +215,7 @@ fn refusals(error: &Value) -> Value {
         (
             409,
             "The present state does not permit it: `exists`, `draft_outdated`, `draft_changed`, `version_moved`, `named_by_entries`, \
-               `domain_not_empty`, `name_of_vendor`, `root_unsigned`, `last_admin`.",
+               `domain_not_empty`, `name_of_vendor`, `root_unsigned`, `last_admin`, `is_update_agent`, `signing_stopped`.",
         ),
         (413, "Over a limit: `too_large`."),
         (415, "The body is not JSON: `not_json`."),

@@ -40,6 +40,8 @@ pub struct Operation<'a> {
     pub body: Option<(&'static str, Value)>,
     /// Status of success, with the type of the answer's body and its schema.
     pub answer: (StatusCode, Option<(&'static str, Value)>),
+    /// The same body may come with 503.
+    pub or_unavailable: bool,
     /// A use case may refuse it.
     pub refuses: bool,
     /// The identity provider is asked, which may fail.
