@@ -16,12 +16,16 @@ use crate::error::Result;
 use crate::limits::{BLOB_GRACE_SECONDS, OLD_METADATA_GRACE_SECONDS};
 
 impl PublishingService {
-    /// Collects garbage; returns a sentence with what was removed.
+    /// Collects garbage; returns a sentence with what was removed, or with why nothing may be.
     ///
     /// # Errors
     /// When the database or the disk fails.
     pub async fn collect_garbage(&self, now: Timestamp) -> Result<String> {
         let _change = self.change().await;
+        // Adopting, which holds the same turn, may have failed while this waited: then signing is stopped again.
+        if let Some(reason) = self.deletes_nothing(now) {
+            return Ok(reason);
+        }
         for class in Class::ALL {
             self.mark_deltas(class, now).await?;
         }
