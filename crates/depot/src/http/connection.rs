@@ -136,6 +136,10 @@ fn of_cause(cause: &(dyn Error + 'static)) -> Option<ConnectionProblem> {
     if let Some(error) = cause.downcast_ref::<io::Error>() {
         return of_socket(error);
     }
+    // Its words contain the URL, which may have any of these words in it; what failed is among its causes.
+    if cause.is::<reqwest::Error>() {
+        return None;
+    }
     // These errors have no type of their own.
     let words = cause.to_string();
     match words.as_str() {
