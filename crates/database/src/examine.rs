@@ -67,6 +67,9 @@ pub enum Unusable {
 /// The bytes that every SQLite database begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
+/// Bytes of the header that every SQLite database begins with.
+const HEADER_BYTES: u8 = 100;
+
 /// Tables that are looked at whatever the size: what is published follows from them.
 const ESSENTIAL: [&str; 12] = [
     "schema_version",
@@ -123,7 +126,7 @@ fn read_header(path: &Path) -> std::io::Result<Option<Header>> {
     };
     let length = file.metadata()?.len();
     let mut bytes = Vec::new();
-    file.take(100).read_to_end(&mut bytes)?;
+    file.take(u64::from(HEADER_BYTES)).read_to_end(&mut bytes)?;
     Ok(Some(Header { length, bytes }))
 }
 
@@ -144,7 +147,7 @@ fn by_header(header: &Header, has_log: bool) -> Option<DatabaseFile> {
             Some(DatabaseFile::Empty)
         };
     }
-    if header.bytes.len() < 100 || !header.bytes.starts_with(MAGIC) {
+    if header.bytes.len() < usize::from(HEADER_BYTES) || !header.bytes.starts_with(MAGIC) {
         return unusable(Unusable::NoDatabase);
     }
     let number = |at: usize, length: usize| {
@@ -197,7 +200,10 @@ async fn objects(connection: &mut AnyConnection) -> Result<Objects> {
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|row: SqlRow| (row.get("name"), row.get("sql"))).collect())
+    // Of a damaged database these may be of another type.
+    let object =
+        |row: SqlRow| -> Result<(String, String)> { Ok((row.try_get("name")?, row.try_get("sql")?)) };
+    rows.into_iter().map(object).collect()
 }
 
 async fn by_schema(
