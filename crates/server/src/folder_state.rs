@@ -22,7 +22,7 @@ use crate::error::{Doing, Error, Result};
 use crate::limits::FOREIGN_NAMES_MAX;
 
 /// What a data folder may have at its top.
-const OWN: [&str; 11] = [
+const OWN: [&str; 12] = [
     "server.lock",
     "server.db",
     "server.db-wal",
@@ -34,6 +34,7 @@ const OWN: [&str; 11] = [
     "vendor",
     "console-ca.pem",
     "listening.json",
+    "console.sock",
 ];
 /// The mark of a folder that this program made: it is made before anything else.
 const LOCK: &str = "server.lock";
@@ -114,8 +115,6 @@ fn has_published(root: &Path) -> bool {
 /// Why not.
 pub fn decide_entry(entry: &Entry) -> std::result::Result<StartKind, Rejection> {
     let has = |name: &str| entry.names.iter().any(|there| there == name);
-    let is_own =
-        |name: &str| OWN.contains(&name) || name == "console.sock" || name.starts_with(TEMPORARY_PREFIX);
     if entry.has_published && !has(DATABASE) {
         return Err(Rejection::DatabaseMissing);
     }
@@ -123,11 +122,12 @@ pub fn decide_entry(entry: &Entry) -> std::result::Result<StartKind, Rejection> 
         return Ok(StartKind::Again);
     }
     // A first start that a crash ended has made the lock, and nothing but names of ours.
-    let is_ours = |name: &str| is_own(name) && (has(LOCK) || name == DATABASE);
+    let is_own = |name: &str| OWN.contains(&name) || name.starts_with(TEMPORARY_PREFIX);
+    let is_explained = |name: &str| is_own(name) && (has(LOCK) || name == DATABASE);
     let foreign: Vec<String> = entry
         .names
         .iter()
-        .filter(|name| *name != "lost+found" && !entry.configured.contains(name) && !is_ours(name))
+        .filter(|name| *name != "lost+found" && !entry.configured.contains(name) && !is_explained(name))
         .cloned()
         .collect();
     if foreign.is_empty() { Ok(StartKind::First) } else { Err(Rejection::Foreign(foreign)) }
@@ -192,7 +192,7 @@ pub fn rejected(root: &Path, why: &Rejection) -> Error {
         Rejection::DatabaseEmpty => {
             (format!("{database} is empty, and beside it stands what was published"), PUT_BACK)
         }
-        Rejection::Database(why @ Unusable::Newer { .. }) => (
+        Rejection::Database(why @ (Unusable::Newer { .. } | Unusable::Older { .. })) => (
             format!("{database} cannot be used: {why}"),
             "nothing was changed. Start the version of the program that made it, or put back a backup of this version",
         ),
