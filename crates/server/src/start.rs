@@ -126,13 +126,14 @@ async fn wire(config: Config, entry: &Entry, fleet_url: SourceUrl, now: Timestam
 }
 
 /// Publishes what has never been published, repairs what a crash left, and saves where the server now is. Where database
-/// and repositories are of different times, nothing is written: they are served as they are.
+/// and repositories are of different times, nothing is published: they are served as they are, and only revocations that
+/// the database has lost are saved.
 async fn begin(services: &Services, now: Timestamp) -> Result<()> {
     let Services { publishing, source_list, .. } = services;
     let change = publishing.change().await;
     let unpublished = publishing.open_repositories(now).await?;
     if publishing.hold().is_some() {
-        // Who was revoked since the database was copied stays out while nothing is signed.
+        // Clients that were revoked since the database was copied stay out while nothing is signed.
         let signed = source_list.policy_as_signed()?;
         let audit_entry = Caller::server(now).audit_entry("repository.hold", "revocations");
         services.fleet.take_revocations(signed.fleet.revoked, audit_entry).await?;

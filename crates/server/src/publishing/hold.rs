@@ -1,7 +1,8 @@
 //! Signing that is stopped, and deleting that waits: what a start that found something odd leads to (I2d).
 //!
 //! While database and repositories are of different times, nothing is signed or deleted, and what verifies goes on being
-//! served. After anything odd, nothing is deleted for an hour: who put a wrong file in place has that time to notice.
+//! served. After anything odd, nothing is deleted for [`NOTHING_DELETED_SECONDS`]: an administrator who put a wrong file in
+//! place has that time to notice.
 
 use headwater_policy::Repository;
 use headwater_repo::{Role, layout};
@@ -16,7 +17,7 @@ use crate::limits::NOTHING_DELETED_SECONDS;
 
 impl PublishingService {
     /// Reads every repository, compares it with the database, and puts in place what a crash kept from being so. Returns
-    /// which ones were never published. If any is of another time, nothing is written, and signing is stopped.
+    /// which ones were never published. If any is of another time, no repository is written, and signing is stopped.
     ///
     /// # Errors
     /// [`Error::Lost`] for a repository of which not enough is there to serve it; the database, the disk.
@@ -104,10 +105,11 @@ impl PublishingService {
 
     /// Notes something odd: nothing is deleted for a while.
     pub(crate) fn note_odd(&self, sentence: String, now: Timestamp) {
-        tracing::warn!("{sentence}; nothing is deleted for an hour");
+        let until = now + SignedDuration::from_secs(NOTHING_DELETED_SECONDS);
+        tracing::warn!("{sentence}; nothing is deleted before {until:.0}");
         let mut findings = self.findings.write().expect("nobody panics while holding this lock");
         findings.odd.push(sentence);
-        findings.deletes_after = Some(now + SignedDuration::from_secs(NOTHING_DELETED_SECONDS));
+        findings.deletes_after = Some(until);
     }
 
     /// Why signing is stopped; `None` if it is not.
