@@ -1,11 +1,11 @@
-//! Going on where database and repositories are of different times (I2d): what is published is taken as the truth and signed
-//! again, with every number that clients compare raised, as after a restore.
+//! Adopting what is published, where database and repositories are of different times (I2d): it is taken as the truth and
+//! signed again, with every number that clients compare raised, as after a restore.
 //!
 //! 1. The log records that it is not whole, revocations of the signed policy are taken, and its source list is saved.
 //! 2. The policy and the settings are signed again.
 //! 3. The releases of components and programs are noted in the database and signed again.
 //!
-//! A crash in between leaves signing stopped for what is not done yet; the same again ends it. What the signed data does not
+//! A crash in between leaves signing stopped, if it was; adopting once more completes it. What the signed data does not
 //! have is gone: what was set at domains, drafts, clients, administrators since the database was copied.
 
 use headwater_api::v1::{AdoptAnswer, AdoptedRepository};
@@ -113,7 +113,7 @@ impl Services {
     }
 }
 
-/// What is known of the audit log of a database that is older than what it had published: each publication was recorded.
+/// What the audit log must have lost, as each publication was recorded; `None` if the repositories alone are older.
 fn lost_records(hold: &Hold) -> Option<String> {
     let is_lost = |difference: &&Difference| !matches!(difference, Difference::RepositoryOlder { .. });
     let lost = hold.differences.iter().find(is_lost)?;

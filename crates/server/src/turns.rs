@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, MutexGuard, OwnedMutexGuard, watch};
 
-/// Who changes something holds its turn; the others wait in the order in which they came.
+/// The turn of a change; others wait for it in the order in which they came.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
     turn: Arc<Mutex<()>>,
@@ -18,7 +18,7 @@ impl Turns {
         self.turn.lock().await
     }
 
-    /// As [`Self::take`], for who outlives the caller.
+    /// As [`Self::take`], for a task that may outlive the caller.
     pub async fn take_owned(&self) -> OwnedMutexGuard<()> {
         let _waiting = Waiting::among(&self.waiting);
         Arc::clone(&self.turn).lock_owned().await

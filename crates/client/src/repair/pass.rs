@@ -36,7 +36,7 @@ pub(crate) struct Repairs {
 struct Unrepaired {
     /// The name of its folder.
     release: String,
-    /// A sentence.
+    /// What is damaged and why it is not repaired, a sentence.
     why: String,
     /// What a source can mend; `None` if the disk is the problem.
     damaged: Option<Damaged>,
@@ -330,7 +330,7 @@ async fn stage_fetched(
     Ok(())
 }
 
-/// Adds to the outcome of a class what was repaired of it. With a release that is damaged still it failed.
+/// Adds to the outcome of a class what was repaired of it. A class with a release that is still damaged has failed.
 ///
 /// # Errors
 ///

@@ -24,7 +24,7 @@ pub struct Change {
     pub duration_ms: u64,
 }
 
-/// An installation that is going on.
+/// An installation that is in progress.
 pub(crate) struct Fetching {
     /// The walk's attempts when it began.
     before: Vec<Attempt>,

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::limits::{CLIENTS_AHEAD_MAX, CLIENTS_AHEAD_NAMED_MAX};
 
-/// What one client stated.
+/// A version that one client stated, and what was signed then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Ahead {
     repository: Repository,
@@ -46,7 +46,7 @@ impl ClientsAhead {
         true
     }
 
-    /// What is to be known of them.
+    /// The warning that names them; `None` if no client is ahead.
     pub fn problem(&self) -> Option<ServerProblem> {
         let since = self.0.values().map(|ahead| ahead.since).min()?;
         let named = self.0.iter().take(CLIENTS_AHEAD_NAMED_MAX).map(|(client, ahead)| {
@@ -56,7 +56,7 @@ impl ClientsAhead {
         let named: Vec<String> = named.collect();
         let more = match self.0.len() - named.len() {
             0 => String::new(),
-            more => format!("; and {more} more clients"),
+            more => format!("; and {more} more"),
         };
         let message = format!(
             "clients state versions that this server never signed: {}{more}. If the machine was set back to an earlier state \

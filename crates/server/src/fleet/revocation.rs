@@ -47,8 +47,8 @@ impl FleetService {
 }
 
 impl FleetService {
-    /// Revokes the keys that a copy of the signed policy lists as revoked since the backup that this server was
-    /// restored from; returns the clients.
+    /// Revokes the keys that a signed policy lists as revoked and the database does not know of: it is older, or of a
+    /// backup. Returns the clients.
     ///
     /// # Errors
     /// Only when the database fails.

@@ -20,9 +20,8 @@ fn merged(newer: UnknownClientView, older: UnknownClientView) -> UnknownClientVi
     let (first_seen, last_seen) =
         (newer.first_seen.min(older.first_seen), newer.last_seen.max(older.last_seen));
     let count = newer.count.saturating_add(older.count);
-    let counts = |view: &UnknownClientView| (view.proven, !view.key.is_empty());
-    let (mut shown, mut other) =
-        if counts(&older) > counts(&newer) { (older, newer) } else { (newer, older) };
+    let rank = |view: &UnknownClientView| (view.proven, !view.key.is_empty());
+    let (mut shown, mut other) = if rank(&older) > rank(&newer) { (older, newer) } else { (newer, older) };
     shown.other_keys.append(&mut other.other_keys);
     shown.other_keys.extend(Some(other.key).filter(|key| !key.is_empty()));
     UnknownClientView { count, first_seen, last_seen, ..shown }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use headwater_policy::Class;
+use headwater_policy::{Class, Repository};
 use headwater_publisher::ChangeLock;
 use headwater_publisher::deltas::ReleaseChain;
 use headwater_publisher::roots::NewRoots;
 use headwater_repo::limits::RELEASES_MAX;
-use headwater_repo::{ComponentName, Digest, InventoryItem, Published, ReleaseList, Role, layout};
+use headwater_repo::{ComponentName, Digest, InventoryItem, Role, TargetName, layout};
 
 use super::destination::want_current;
 use super::failures::of_publisher;
@@ -46,8 +46,8 @@ impl PublishingService {
         self.put_hold(hold);
     }
 
-    /// The version of a class's targets.
-    pub(crate) fn targets_version(&self, repository: impl Into<headwater_policy::Repository>) -> u64 {
+    /// The version of a repository's targets.
+    pub(crate) fn targets_version(&self, repository: impl Into<Repository>) -> u64 {
         self.published_version(repository, Role::Targets)
     }
 
@@ -100,7 +100,7 @@ impl PublishingService {
         own: Option<&[String]>,
         chain: &ReleaseChain,
     ) -> Result<u64> {
-        let list: &ReleaseList = &chain.list;
+        let list = &chain.list;
         let name = list.component();
         let known = tx.releases(class, name).await?;
         if !tx.components(class).await?.iter().any(|row| row.name == name.as_str()) {
@@ -128,14 +128,9 @@ impl PublishingService {
         Ok(new)
     }
 
-    /// What is signed of the policy, as a target of it.
-    pub(crate) fn signed_target(
-        &self,
-        repository: headwater_policy::Repository,
-        name: &headwater_repo::TargetName,
-    ) -> Result<Option<Vec<u8>>> {
-        let published: Published = self.published(repository);
-        headwater_publisher::target(self.objects(repository), &published, name)
+    /// A target of a repository, as it is signed; `None` if there is none of this name.
+    pub(crate) fn signed_target(&self, repository: Repository, name: &TargetName) -> Result<Option<Vec<u8>>> {
+        headwater_publisher::target(self.objects(repository), &self.published(repository), name)
             .map_err(|error| of_publisher(repository, error))
     }
 }

@@ -132,7 +132,7 @@ impl PublishingService {
     }
 
     /// Reads what is signed in a data folder in the making, and puts `timestamp.json` in place where a crash kept it from
-    /// being so. Returns whether the repository has been published at all. [`Publishing::open_repositories`] is for a
+    /// being so. Returns whether the repository has been published at all. [`PublishingService::open_repositories`] is for a
     /// server's folder.
     pub(crate) async fn open_repository(&self, repository: Repository) -> Result<bool> {
         let Some(row) = self.db.repository(repository).await? else { return Ok(false) };

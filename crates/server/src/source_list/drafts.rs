@@ -1,9 +1,9 @@
 //! Drafts, once for everything that is drafted: the source list, and the settings of one domain (S2, S6, S7).
 //!
 //! A draft has an owner, a name, the saved version that it began from, and a revision that counts its edits, so that two
-//! people do not overwrite one another unseen. Who names no owner works on a draft of their own; another's is meant only
-//! where its owner is named, and only if it is stored (S9). A draft that is not stored is what is saved now. What an edit means, and when a
-//! draft may be saved, is decided for each subject apart (`policy_drafts`, `settings_drafts`).
+//! people do not overwrite one another unseen. A request that names no owner means the caller's own draft; one that names
+//! an owner means theirs, which must be stored (S9). A draft that is not stored is what is saved now. What an edit means,
+//! and when a draft may be saved, is decided for each subject apart (`policy_drafts`, `settings_drafts`).
 
 use jiff::Timestamp;
 
@@ -18,7 +18,7 @@ use crate::limits;
 pub struct DraftId {
     owner: DraftOwner,
     name: String,
-    /// It is another's than the caller's.
+    /// It is not the caller's.
     is_anothers: bool,
 }
 

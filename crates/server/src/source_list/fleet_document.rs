@@ -36,8 +36,8 @@ impl SourceListService {
         })
     }
 
-    /// Signs the policy with the fleet and the organisation's own components as they are in `tx`, and the settings of confidential domains that a client has
-    /// `left` with a new key; nothing if nothing differs. The caller holds
+    /// Signs the policy with the fleet and the organisation's own components as they are in `tx`, and the settings of
+    /// confidential domains that a client has `left` with a new key; nothing if nothing differs. The caller holds
     /// [`crate::publishing::PublishingService::change`].
     pub(crate) async fn stage_fleet(
         &self,

@@ -1,4 +1,5 @@
-//! What is wrong with the server, in one list: for the status, `/health` and the log.
+//! What keeps the server from doing its work, or soon will, in one list: for the status and `/health`. What an administrator
+//! has to do otherwise is in the status's `warnings`.
 
 use std::cmp::Reverse;
 
@@ -10,7 +11,7 @@ use super::disk;
 use super::service::UpkeepService;
 
 impl UpkeepService {
-    /// The disks of the data folder; none if the system does not tell.
+    /// The disks of the data folder; empty if the system refuses, which is logged.
     pub(super) fn disks(&self) -> Vec<DiskStatus> {
         let folders = [self.data.root().to_owned(), self.data.root().join("repository")];
         disk::disks(&folders).unwrap_or_else(|error| {
@@ -37,7 +38,8 @@ impl UpkeepService {
         if let Some(hold) = &hold {
             problems.push(problem("signing_stopped", Severity::Failed, Some(hold.since), hold.message()));
         }
-        if let (Some(until), odd) = (self.publishing.deletes_nothing_until(now), self.publishing.odd())
+        let odd = self.publishing.odd();
+        if let Some(until) = self.publishing.deletes_nothing_until(now)
             && !odd.is_empty()
         {
             let message = format!("{}. Nothing is deleted before {until:.0}", odd.join("; "));

@@ -1,5 +1,7 @@
 //! Reading what [`super::decide`] decides on.
 
+use std::collections::HashSet;
+
 use headwater_depot::objects::ObjectStore;
 use headwater_policy::Repository;
 use headwater_repo::{KeyRing, Published, Role, Trusted, error_chain, layout};
@@ -97,8 +99,7 @@ impl Folder<'_> {
     fn missing_target(&self, published: &Published) -> Result<Option<String>> {
         let prefix = format!("{}/", layout::TARGETS_FOLDER);
         let listed = self.objects.list(&prefix).map_err(|error| store_failed(self.repository, error))?;
-        let there: std::collections::HashSet<&str> =
-            listed.iter().map(|object| object.path.as_str()).collect();
+        let there: HashSet<&str> = listed.iter().map(|object| object.path.as_str()).collect();
         let mut targets = published.targets().map(|(name, _, digest)| layout::target(&name, &digest));
         Ok(targets.find(|path| !there.contains(path.as_str())))
     }
