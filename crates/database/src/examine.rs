@@ -107,7 +107,9 @@ pub(crate) async fn examine_within(path: &Path, whole_bytes_max: u64) -> Result<
     sqlx::any::install_default_drivers();
     let options = sqlite::options(path)?;
     match by_content(&options, header.length <= whole_bytes_max).await {
-        Err(Error::Failed(error)) if Error::from_damage(&error) => {
+        Err(Error::Failed(error))
+            if Error::from_damage(&error) || matches!(error, sqlx::Error::ColumnDecode { .. }) =>
+        {
             Ok(DatabaseFile::Unusable(Unusable::Damaged(bounded(&error.to_string()))))
         }
         found => found,
