@@ -176,6 +176,27 @@ pub async fn insert_release(
     add_blobs(tx, class, name, sequence, blobs).await
 }
 
+/// As [`insert_release`], of a release that may be known already, and under another version.
+pub async fn put_release(
+    tx: &mut Tx,
+    class: Class,
+    name: &ComponentName,
+    (sequence, version): (Sequence, &str),
+    blobs: &[Digest],
+) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO releases (class, name, sequence, version) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (class, name, sequence) DO UPDATE SET version = excluded.version",
+    )
+    .bind(class.to_string())
+    .bind(name.as_str())
+    .bind(number(sequence.get()))
+    .bind(version)
+    .execute(tx.sql())
+    .await?;
+    add_blobs(tx, class, name, sequence, blobs).await
+}
+
 /// Notes more blobs that a release needs.
 pub async fn add_blobs(
     tx: &mut Tx,

@@ -29,6 +29,9 @@ pub fn install_tls_provider() {
 pub fn through_proxy(builder: ClientBuilder, proxy: Option<&Proxy>) -> ClientBuilder {
     let Some(proxy) = proxy.cloned() else { return builder };
     let url = Url::parse(proxy.url().as_str());
+    if let Err(error) = &url {
+        tracing::warn!(%error, proxy = %proxy.url(), "the proxy is no usable URL; nothing goes through it");
+    }
     builder.proxy(reqwest::Proxy::custom(move |target| {
         let applies = target.host_str().is_some_and(|host| proxy.applies_to(host));
         url.clone().ok().filter(|_| applies)

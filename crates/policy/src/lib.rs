@@ -76,7 +76,7 @@ pub use selector::{Ipv4Range, Ipv6Prefix, Selector};
 pub use settings::{EffectiveSettings, Settings};
 pub use settings_diff::{Explicit, SettingChange, SettingsPart, decide_settings_save, diff_settings};
 pub use source_check::{Occasion, check_source};
-pub use source_url::SourceUrl;
+pub use source_url::{SourceUrl, is_loopback_host};
 pub use unserved::Unserved;
 pub use update_agent::{UpdateAgent, UpdateAgents};
 pub use update_agent_role::{Force, RoleRefusal, give_role, give_role_to_domain, take_role};

@@ -6,7 +6,7 @@ use crate::address::parse_address;
 use crate::limits::PROXY_EXCEPTIONS_MAX;
 use crate::problem::ParseError;
 use crate::selector::{Ipv4Range, Ipv6Prefix};
-use crate::source_url::SourceUrl;
+use crate::source_url::{SourceUrl, is_loopback_host};
 
 /// A proxy, with its exceptions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl Proxy {
     pub fn applies_to(&self, host: &str) -> bool {
         let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
         let address: Option<IpAddr> = host.parse::<IpAddr>().ok().map(|address| address.to_canonical());
-        if host == "localhost" || host.ends_with(".localhost") || address.is_some_and(|it| it.is_loopback()) {
+        if is_loopback_host(&host) {
             return false;
         }
         !self.exceptions.iter().any(|exception| match (exception, address) {

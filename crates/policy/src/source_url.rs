@@ -63,7 +63,7 @@ impl SourceUrl {
 
     /// Whether it is the loopback of the computer that uses it.
     pub fn is_loopback(&self) -> bool {
-        self.host() == "localhost" || self.literal().is_some_and(|address| address.is_loopback())
+        is_loopback_host(self.host())
     }
 
     /// The family of the host, if it is an address; a name may have both.
@@ -75,6 +75,16 @@ impl SourceUrl {
     pub fn families(&self) -> FamilySet {
         self.literal_family().map_or(FamilySet::BOTH, FamilySet::only)
     }
+}
+
+/// Whether a host of a URL, a name or an address with or without brackets, is the computer that uses it: an address of the
+/// loopback, or a name below `localhost` (RFC 6761, section 6.3).
+pub fn is_loopback_host(host: &str) -> bool {
+    let host = host.trim_matches(['[', ']']).trim_end_matches('.').to_ascii_lowercase();
+    let address: Option<IpAddr> = host.parse().ok();
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || address.is_some_and(|address| address.to_canonical().is_loopback())
 }
 
 impl fmt::Display for SourceUrl {

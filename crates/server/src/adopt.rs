@@ -32,14 +32,12 @@ impl Services {
         let adopting = tokio::spawn(async move {
             let change = this.publishing.change().await;
             let raise = Raise { by: raise_by(caller.now), always };
-            let hold = this.publishing.begin_adopting(raise)?;
-            let adopted = this.adopt_all(&change, raise, hold.as_ref(), &caller).await;
-            if adopted.is_err() {
-                this.publishing.give_up_adopting(hold);
-            }
+            let adopting = this.publishing.begin_adopting(raise)?;
+            let adopted = this.adopt_all(&change, raise, adopting.hold(), &caller).await?;
+            adopting.finish();
             drop(change);
             this.source_list.sign_own_components(&caller).await;
-            adopted
+            Ok(adopted)
         });
         adopting.await.expect("adopting does not panic")
     }

@@ -35,7 +35,7 @@ pub struct DataFolder {
 }
 
 impl DataFolder {
-    /// Makes the folder if it is missing, locks it, and clears what an earlier run left half done.
+    /// Makes the folder if it is missing, and locks it.
     ///
     /// # Errors
     /// When the folder cannot be made, root runs this in another user's, others may write in it, or another server runs on
@@ -58,18 +58,23 @@ impl DataFolder {
                 Error::Disk { doing: format!("cannot lock {}", lock_path.display()), source }
             }
         })?;
-        let data = Self { root: root.to_owned(), lock };
+        Ok(Self { root: root.to_owned(), lock })
+    }
+
+    /// Removes what an earlier run left, and makes the folders that are missing: once the database is found sound.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn prepare(&self) -> Result<()> {
+        let root = &self.root;
         // A program that waits for this file must not find that of an earlier run.
-        files::remove_if_present(&data.listening())
-            .doing(|| format!("cannot remove {}", data.listening().display()))?;
-        data.remove_temporaries().doing(|| format!("cannot clean {}", root.display()))?;
-        let uploads = data.uploads();
+        files::remove_if_present(&self.listening())
+            .doing(|| format!("cannot remove {}", self.listening().display()))?;
+        self.remove_temporaries().doing(|| format!("cannot clean {}", root.display()))?;
+        let uploads = self.uploads();
         files::remove_tree(&uploads).doing(|| format!("cannot empty {}", uploads.display()))?;
         make_folder(&uploads)?;
-        for repository in Repository::ALL {
-            make_folder(&data.repository(repository))?;
-        }
-        Ok(data)
+        Repository::ALL.into_iter().try_for_each(|repository| make_folder(&self.repository(repository)))
     }
 
     /// Removes the temporary files that a crash left where this program replaces files. A store clears its own.
@@ -247,7 +252,7 @@ mod tests {
     fn what_a_crash_left_of_replaced_files_is_removed_at_the_next_start() {
         let folder = tempfile::tempdir().unwrap();
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
-        drop(DataFolder::open(folder.path()).unwrap());
+        DataFolder::open(folder.path()).unwrap().prepare().unwrap();
         let keys = folder.path().join("keys").join(Repository::Policy.as_str());
         let targets = folder.path().join("repository/components/targets/rules");
         for folder in [&keys, &targets] {
@@ -257,7 +262,7 @@ mod tests {
             .map(|path| files::temporary_beside(&path));
         left.iter().for_each(|path| fs::write(path, "half").unwrap());
         fs::write(keys.join("root.pem"), "whole").unwrap();
-        drop(DataFolder::open(folder.path()).unwrap());
+        DataFolder::open(folder.path()).unwrap().prepare().unwrap();
         assert!(left.iter().all(|path| !path.exists()));
         assert!(keys.join("root.pem").exists());
     }

@@ -92,7 +92,7 @@ pub fn read_entry(root: &Path, config: &Config) -> Result<Entry> {
     names.sort();
     let is_configured = |name: &&String| config.files.iter().any(|file| is_at(file, &root.join(name)));
     let configured = names.iter().filter(is_configured).cloned().collect();
-    Ok(Entry { names, configured, has_published: has_published(root) })
+    Ok(Entry { names, configured, has_published: has_published(root)? })
 }
 
 /// Whether a file that the configuration names is this one, or is below this folder.
@@ -101,12 +101,20 @@ fn is_at(file: &Path, entry: &Path) -> bool {
     matches!((absolute(file), absolute(entry)), (Ok(file), Ok(entry)) if file.starts_with(&entry))
 }
 
-fn has_published(root: &Path) -> bool {
-    Repository::ALL.into_iter().any(|repository| {
+fn has_published(root: &Path) -> Result<bool> {
+    for repository in Repository::ALL {
         let served = root.join("repository").join(repository.as_str());
         let keys = root.join("keys").join(repository.as_str());
-        served.join(layout::TIMESTAMP).exists() || keys.join("targets.pem").exists()
-    })
+        if is_there(&served.join(layout::TIMESTAMP))? || is_there(&keys.join("targets.pem"))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a file is there; what cannot be read is not taken for missing.
+fn is_there(path: &Path) -> Result<bool> {
+    path.try_exists().doing(|| format!("cannot look for {}", path.display()))
 }
 
 /// Whether a server may start here, and how. A database that is there is looked at afterwards.
@@ -163,7 +171,7 @@ pub async fn check_database(data: &DataFolder, entry: &Entry) -> Result<StartKin
 /// [`Error::DataFolder`].
 pub async fn refuse_unknown_repositories(data: &DataFolder, db: &Db) -> Result<()> {
     for repository in Repository::ALL {
-        let is_published = data.repository(repository).join(layout::TIMESTAMP).exists();
+        let is_published = is_there(&data.repository(repository).join(layout::TIMESTAMP))?;
         if is_published && db.repository(repository).await?.is_none() {
             return Err(rejected(data.root(), &Rejection::NothingKnown(repository)));
         }

@@ -75,6 +75,7 @@ pub(crate) async fn open_restored(config: Config, now: Timestamp) -> Result<Serv
 async fn wire(config: Config, entry: &Entry, fleet_url: SourceUrl, now: Timestamp) -> Result<Services> {
     let data = Arc::new(DataFolder::open(&config.data)?);
     let start = check_database(&data, entry).await?;
+    data.prepare()?;
     let db = Db::open(&data.database(), load_or_make_audit_key(&data.audit_key())?).await?;
     refuse_unknown_repositories(&data, &db).await?;
     let publishing = Arc::new(PublishingService::open((&config).into(), data.clone(), db.clone()).await?);

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueHint};
+use headwater_policy::is_loopback_host;
 
 use super::credentials::{Credentials, Login};
 use crate::terminal::failure::Failure;
@@ -96,8 +97,7 @@ pub fn check_url(url: &str) -> Result<String, Failure> {
 /// Whether a URL names this machine, so that what is sent there stays here.
 pub fn is_loopback(url: &str) -> bool {
     let Ok(url) = reqwest::Url::parse(url) else { return false };
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    url.host_str().is_some_and(is_loopback_host)
 }
 
 #[cfg(test)]
@@ -110,6 +110,8 @@ mod tests {
         check("http://127.9.8.7:8470", true);
         check("http://[::1]:8470", true);
         check("http://localhost", true);
+        check("http://[::ffff:127.0.0.1]", true);
+        check("http://here.localhost.", true);
         check("http://localhost.example", false);
         check("http://10.0.0.1", false);
         check("http://[2001:db8::1]", false);

@@ -15,7 +15,7 @@ use super::findings::Hold;
 use super::service::PublishingService;
 use crate::audit::Record;
 use crate::caller::Caller;
-use crate::db::releases::{self as rows, ReleaseRow};
+use crate::db::releases as rows;
 use crate::db::{Tx, client_releases, deltas};
 use crate::error::{Refusal, Result};
 
@@ -28,22 +28,44 @@ pub struct Raise {
     pub always: bool,
 }
 
+/// What is published is being adopted: signing goes on, and is stopped again if this is dropped before it has ended well.
+#[derive(Debug)]
+pub struct Adopting {
+    publishing: Arc<PublishingService>,
+    hold: Option<Hold>,
+}
+
+impl Adopting {
+    /// Why signing was stopped; `None` if it was not.
+    pub(crate) fn hold(&self) -> Option<&Hold> {
+        self.hold.as_ref()
+    }
+
+    /// It has ended well.
+    pub(crate) fn finish(mut self) {
+        self.hold = None;
+    }
+}
+
+impl Drop for Adopting {
+    fn drop(&mut self) {
+        if let Some(hold) = self.hold.take() {
+            self.publishing.put_hold(hold);
+        }
+    }
+}
+
 impl PublishingService {
-    /// Lets signing go on, for who adopts what is published; returns why it was stopped.
+    /// Lets signing go on, for who adopts what is published.
     ///
     /// # Errors
     /// [`Refusal::NothingToAdopt`].
-    pub(crate) fn begin_adopting(&self, raise: Raise) -> Result<Option<Hold>> {
+    pub(crate) fn begin_adopting(self: &Arc<Self>, raise: Raise) -> Result<Adopting> {
         let hold = self.lift_hold();
         if hold.is_none() && !raise.always {
             return Err(Refusal::NothingToAdopt.into());
         }
-        Ok(hold)
-    }
-
-    /// Stops signing again: adopting has failed.
-    pub(crate) fn give_up_adopting(&self, hold: Option<Hold>) {
-        self.put_hold(hold);
+        Ok(Adopting { publishing: Arc::clone(self), hold })
     }
 
     /// The version of a repository's targets.
@@ -110,14 +132,9 @@ impl PublishingService {
         let mut new = 0;
         for manifest in chain.manifests() {
             let bodies: Vec<Digest> = manifest.files.iter().map(|file| file.body.sha256).collect();
-            let (sequence, version) = (manifest.sequence, manifest.version.to_string());
-            if known.iter().any(|row| row.sequence == sequence.get()) {
-                rows::add_blobs(tx, class, name, sequence, &bodies).await?;
-            } else {
-                let row = ReleaseRow { sequence: sequence.get(), version };
-                rows::insert_release(tx, class, name, &row, &bodies).await?;
-                new += 1;
-            }
+            let (sequence, version) = (manifest.sequence, manifest.version.as_str());
+            rows::put_release(tx, class, name, (sequence, version), &bodies).await?;
+            new += u64::from(!known.iter().any(|row| row.sequence == sequence.get()));
         }
         rows::list_again(tx, class, name, list.releases()[0].sequence).await?;
         for (pair, item) in chain.named() {

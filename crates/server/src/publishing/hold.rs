@@ -128,8 +128,8 @@ impl PublishingService {
     }
 
     /// Stops signing again.
-    pub(super) fn put_hold(&self, hold: Option<Hold>) {
-        self.findings.write().expect("nobody panics while holding this lock").hold = hold;
+    pub(super) fn put_hold(&self, hold: Hold) {
+        self.findings.write().expect("nobody panics while holding this lock").hold = Some(hold);
     }
 
     /// Refuses to sign while that is stopped. Everything that signs asks here.

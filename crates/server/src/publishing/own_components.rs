@@ -20,9 +20,12 @@ impl PublishingService {
             published.is_none_or(|published| list.is_ok_and(|list| published.target(&list).is_some()))
         };
         let own = rows.iter().filter(|row| !row.from_vendor && is_published(&row.name));
-        let names = own.filter_map(|row| row.name.parse().ok()).take(OWN_COMPONENTS_MAX);
-        OwnComponents::new(names)
-            .map_err(|error| Error::Corrupt { what: "components", reason: error.to_string() })
+        let corrupt = |error: headwater_policy::ParseError| Error::Corrupt {
+            what: "components",
+            reason: error.to_string(),
+        };
+        let names = own.map(|row| row.name.parse()).collect::<std::result::Result<Vec<_>, _>>();
+        OwnComponents::new(names.map_err(corrupt)?).map_err(corrupt)
     }
 }
 

@@ -29,7 +29,7 @@ impl SourceListService {
         serde_json::from_slice(&signed).map_err(|error| corrupt(error.to_string()))
     }
 
-    /// Saves what the database does not know of the signed policy; nothing is signed by it. Returns the domains that it
+    /// Saves the signed source list as a version, if it is another than the database's; nothing is signed by it. Returns the domains that it
     /// did not know. The caller holds the turn of those who publish.
     ///
     /// # Errors
@@ -41,13 +41,15 @@ impl SourceListService {
     ) -> Result<Vec<String>> {
         let mut tx = self.db.begin().await?;
         let current = tx.policy_now().await?;
-        if signed.version > current.version {
+        let document = PolicyDocument { own_components: Vec::new(), ..signed.policy.clone() };
+        if (&document, &signed.vendor_root) != (&current.document, &current.vendor_root) {
+            // What the database has of it stays in the history.
             let saved = PolicyRow {
-                version: signed.version,
+                version: signed.version.max(current.version + 1),
                 saved: audit_entry.time,
                 saved_by: audit_entry.who.clone(),
                 comment: COMMENT.to_owned(),
-                document: PolicyDocument { own_components: Vec::new(), ..signed.policy.clone() },
+                document,
                 vendor_root: signed.vendor_root.clone(),
             };
             policies::insert(&mut tx, &saved).await?;

@@ -117,6 +117,8 @@ async fn an_older_database_does_not_sign_over_a_newer_release() {
 
     let adopted = adopt(&server).await;
     assert_eq!(adopted["releases"], 2);
+    let history = server.get("/api/v1/sources/history").await["items"].to_string();
+    assert!(!history.contains("taken from the signed policy"), "it is the same: {history}");
     let publishing = &server.running.services().publishing;
     publishing.collect_garbage(now() + SignedDuration::from_hours(48)).await.unwrap();
     let blobs = files(&server.repository(Class::Components).join("blobs"));
@@ -199,6 +201,37 @@ async fn the_signed_source_list_domains_and_revocations_are_adopted() {
     assert!(server.domain("root/paris").await.is_some());
     // And it goes on from there.
     server.set("root/paris", json!({"values": {"colour": "blue"}})).await;
+}
+
+/// The database and the repository of two copies that both went on.
+#[tokio::test]
+async fn what_went_on_apart_is_adopted_as_it_is_signed() {
+    async fn gone_on(folder: TempDir, url: &str, body: &[u8]) -> TempDir {
+        let server = start_on(folder).await;
+        let edits = json!({"edits": [add_edit("10.0.0.0-10.0.0.9", url)]});
+        server.ok("POST", "/api/v1/drafts/mine/edits", Some(edits)).await;
+        server.ok("POST", "/api/v1/drafts/mine/save", Some(json!({"comment": url}))).await;
+        server.publish("components", "rules", url.rsplit('/').next().unwrap(), &[("a", body)]).await;
+        server.stop().await
+    }
+    let (folder, copied) = kept(Server::start().await).await;
+    let signed = gone_on(folder, "http://signed.invalid/2a", b"two, signed").await;
+    let other = gone_on(copied, "http://lost.invalid/2b", b"two, lost").await;
+    fs::copy(other.path().join(DATABASE), signed.path().join(DATABASE)).unwrap();
+    let server = start_on(signed).await;
+    check_stopped(&server, &["policy: database and repository have different content under"]).await;
+
+    adopt(&server).await;
+    let policy = server.target(Repository::Policy, "policy.json").await.unwrap();
+    let entries = policy["policy"]["entries"].to_string();
+    assert!(entries.contains("signed.invalid") && !entries.contains("lost.invalid"), "{entries}");
+    let list = server.get("/api/v1/releases/components/rules").await;
+    assert_eq!(list["releases"][0]["version"], "2a", "{list}");
+    let path = "/api/v1/releases/components/rules?version=2a";
+    let (status, answer) = server.upload(path, tar(&[("a", b"another")])).await;
+    assert_eq!((status, &answer["error"]["code"]), (409, &json!("version_taken")), "{answer}");
+    let history = server.get("/api/v1/sources/history").await["items"].to_string();
+    assert!(history.contains("http://lost.invalid"), "what the database had stays in the history: {history}");
 }
 
 #[tokio::test]
