@@ -37,6 +37,8 @@ impl Services {
             adopting.finish();
             drop(change);
             this.source_list.sign_own_components(&caller).await;
+            // The job's last outcome is that signing was stopped.
+            this.upkeep.run_signing(caller.now).await;
             Ok(adopted)
         });
         adopting.await.expect("adopting does not panic")

@@ -62,8 +62,10 @@ impl ListArguments {
         given.map(|(key, value)| format!("&{key}={}", segment(value))).collect()
     }
 
-    fn names_states(&self) -> bool {
-        self.outdated || self.failed || self.reverted || self.silent.is_some() || self.policy_behind
+    /// Whether it asks for some clients only.
+    fn is_filtered(&self) -> bool {
+        let by_state = self.outdated || self.failed || self.reverted || self.silent.is_some();
+        by_state || self.policy_behind || self.domain.is_some() || self.release.is_some()
     }
 }
 
@@ -82,10 +84,7 @@ pub async fn list(api: &ApiClient, wanted: &ListArguments) -> Result<ClientsAnsw
 
 /// The list for people, with how many clients stand how.
 pub fn list_text(answer: &ClientsAnswer, wanted: &ListArguments) -> String {
-    let empty = match (wanted.names_states(), answer.counts.as_ref()) {
-        (true, Some(counts)) if counts.clients > 0 => Some("no such client"),
-        _ => None,
-    };
+    let empty = wanted.is_filtered().then_some("no such client");
     let mut text = match wanted.releases && !answer.items.is_empty() {
         true => releases_table(&answer.items),
         false => table_of(&answer.items, empty),
