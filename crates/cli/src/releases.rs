@@ -89,7 +89,7 @@ pub async fn run(arguments: ReleasesArguments, output: Output) -> Result<Exit, F
             let request = RollbackRequest { to: find(&answer.component, &to)? };
             let path = format!("{}/rollback", named.path());
             let component: ComponentView = api.call(Method::POST, &path, &request).await?;
-            output.result(&component, |component| component_text(component, &[], &[]));
+            output.result(&component, |component| component_text(component, &[], &answer.clients));
             if !output.is_json() {
                 output.note("next: clients go back at their next update; a newly published release replaces this one again");
             }

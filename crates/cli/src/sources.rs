@@ -229,6 +229,9 @@ pub async fn run(arguments: SourcesArguments, output: Output) -> Result<Exit, Fa
                 format!("discarded draft {}", draft_client.name)
             });
         }
+        Command::Drafts | Command::Restore { .. } if draft_client.owner.is_some() => {
+            return Err(Failure::bad_input("--owner: this command works on no draft; leave the option out"));
+        }
         Command::Drafts => {
             let drafts: DraftsAnswer = draft_client.api.get("/api/v1/drafts").await?;
             output.result(&drafts, show::drafts);

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use headwater_identity::IdentityError;
 
-pub use self::refusal::Refusal;
+pub use self::refusal::{DraftLabel, Refusal};
 pub use self::sign_in::{NotVouched, ProviderFault};
 
 /// Why a use case was not done.

@@ -128,20 +128,28 @@ fn hint(code: &str, details: Option<&Value>) -> String {
         let text = details.and_then(|details| details.get(key)).and_then(Value::as_str);
         text.map(str::to_owned)
     };
+    let flag = draft_flag(detail("draft").as_deref().unwrap_or("default"), detail("owner").as_deref());
+    let changed = |command: String| {
+        format!(
+            "it was edited meanwhile: look at it with `headwater {command}{flag}`, or use one of your own with --draft NAME"
+        )
+    };
+    let outdated = |commands: &str, domain: &str| {
+        let (domain, version) =
+            (if domain.is_empty() { String::new() } else { format!(" {domain}") }, version(details));
+        format!(
+            "look at what changed; then `headwater {commands} save{domain}{flag} --over-version {version}` publishes the draft over it, `headwater {commands} discard{domain}{flag}` drops the draft"
+        )
+    };
     match (code, detail("domain")) {
-        ("draft_outdated", Some(domain)) => match detail("draft") {
-            None => format!("look at what changed; if you still want your change, run the command again with --base-version {}", version(details)),
-            Some(draft) => {
-                let named = draft_flag(&draft, None);
-                format!("look at what changed; then `headwater domains settings save {domain}{named} --over-version {}` publishes your draft over it, `headwater domains settings discard {domain}{named}` drops your draft", version(details))
-            }
-        },
-        ("draft_changed", Some(domain)) => format!("it was edited meanwhile: look at it with `headwater domains settings diff {domain}`, or use one of your own with --draft NAME"),
-        ("draft_outdated", None) => {
-            let version = version(details);
-            format!("look at what changed; then `headwater sources save --over-version {version}` publishes your draft over it, `headwater sources discard` drops your draft")
-        }
-        ("draft_changed", None) => "it was edited meanwhile: look at it with `headwater sources list`, or use one of your own with --draft NAME".to_owned(),
+        ("draft_outdated", Some(_)) if detail("draft").is_none() => format!(
+            "look at what changed; if you still want your change, run the command again with --base-version {}",
+            version(details)
+        ),
+        ("draft_outdated", Some(domain)) => outdated("domains settings", &domain),
+        ("draft_outdated", None) => outdated("sources", ""),
+        ("draft_changed", Some(domain)) => changed(format!("domains settings diff {domain}")),
+        ("draft_changed", None) => changed("sources list".to_owned()),
         ("root_unsigned", _) => ROOT_KEYS_HINT.to_owned(),
         ("named_by_entries", _) => "give --force to do it nevertheless".to_owned(),
         ("not_signed_in" | "bad_api_token", _) => {

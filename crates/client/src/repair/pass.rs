@@ -30,6 +30,8 @@ pub(crate) struct Repairs {
     checked: BTreeMap<Class, usize>,
     done: Vec<(Class, NameOutcome)>,
     unrepaired: BTreeMap<(Class, String), Unrepaired>,
+    /// Classes of which an installed release is gone, with its link or its record.
+    lost: BTreeSet<Class>,
 }
 
 /// A release that is damaged still.
@@ -45,7 +47,11 @@ struct Unrepaired {
 impl Repairs {
     /// Whether a source is to give files of an installed release of the class.
     pub(crate) fn wait_for(&self, class: Class) -> bool {
-        self.unrepaired.iter().any(|((of, _), unrepaired)| *of == class && unrepaired.damaged.is_some())
+        self.lost.contains(&class)
+            || self
+                .unrepaired
+                .iter()
+                .any(|((of, _), unrepaired)| *of == class && unrepaired.damaged.is_some())
     }
 
     /// Whether a release is damaged still.
@@ -70,6 +76,7 @@ pub(crate) async fn check_and_repair(session: &mut Session) {
             return;
         }
     };
+    note_lost(session, &slots);
     let all: Vec<Slot> = slots.iter().map(|(_, _, slot)| slot.clone()).collect();
     for (class, name, slot) in slots {
         // A slot whose link cannot be read fails where the class needs it.
@@ -85,6 +92,34 @@ pub(crate) async fn check_and_repair(session: &mut Session) {
                 session.findings.deferred.get_or_insert(error);
             }
         }
+    }
+}
+
+/// Warns of each release that was installed when the last run ended, and of which the link or the record is gone: the
+/// class installs it again.
+fn note_lost(session: &mut Session, slots: &[(Class, String, Slot)]) {
+    let Some(last) = &session.state.last_run else { return };
+    let is_installed = |class: Class, name: &str| {
+        let slot = slots.iter().find(|(of, its, _)| *of == class && its == name);
+        // A link that cannot be read fails where the class needs it.
+        slot.is_some_and(|(.., slot)| !matches!(slot.installed(), Ok(None)))
+    };
+    let mut lost = Vec::new();
+    for class in Class::ALL {
+        for (name, release) in last.installed.get(class.as_str()).into_iter().flatten() {
+            if !is_installed(class, name) {
+                lost.push((class, format!(
+                    "{class}: {name}: release {} was installed, and something on this computer removed it, its record or its \
+                     link; what is published is installed again",
+                    release.version
+                )));
+            }
+        }
+    }
+    for (class, message) in lost {
+        tracing::warn!("{message}");
+        session.findings.warnings.push(message);
+        session.findings.repairs.lost.insert(class);
     }
 }
 

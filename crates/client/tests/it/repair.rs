@@ -81,6 +81,37 @@ async fn every_kind_of_damage_is_repaired_before_the_class_is_current() {
     assert_eq!(fs::read_dir(outside).unwrap().count(), 0, "nothing is written through a link");
 }
 
+/// A release that is gone, with its link or its record, is no release that is current.
+#[tokio::test]
+async fn a_release_that_is_gone_is_named_and_installed_again() {
+    let (_world, client, release) = installed().await;
+    let slot = client.data.join("components/rules");
+    let records = || fs::read_dir(slot.join("releases")).unwrap().map(|entry| entry.unwrap().path());
+    let repair = RunOptions { trigger: Trigger::Repair, ..RunOptions::default() };
+    type Spoil<'a> = &'a dyn Fn();
+    let spoils: [Spoil<'_>; 3] = [
+        &|| fs::remove_file(slot.join("current")).unwrap(),
+        &|| {
+            records()
+                .filter(|path| path.extension().is_some())
+                .for_each(|path| fs::remove_file(path).unwrap())
+        },
+        &|| fs::remove_dir_all(&slot).unwrap(),
+    ];
+    for spoil in spoils {
+        for options in [&repair, &RunOptions::default()] {
+            spoil();
+            let report = run_once(&client, options).await.unwrap();
+            let named =
+                "components: rules: release v1 was installed, and something on this computer removed it";
+            assert!(report.warnings.iter().any(|warning| warning.starts_with(named)), "{report:#?}");
+            assert_whole(&client, &release);
+            let next = update(&client).await;
+            assert!(!next.warnings.iter().any(|warning| warning.contains("removed it")), "{next:#?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_others_added_is_reported_once_and_stays() {
     let (_world, client, release) = installed().await;

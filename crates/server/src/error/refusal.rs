@@ -6,6 +6,15 @@ use headwater_policy::Problem;
 use super::sign_in::{NotVouched, ProviderFault};
 use crate::caller::AdministratorRole;
 
+/// A draft, as a refusal names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DraftLabel {
+    /// Its name.
+    pub name: String,
+    /// Its owner; `None` if it is the caller's.
+    pub owner: Option<String>,
+}
+
 /// A refusal: the request is understood and not done; nothing has changed.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Refusal {
@@ -76,6 +85,8 @@ pub enum Refusal {
          what changed, then save over version {saved_version} or discard the draft"
     )]
     DraftOutdated {
+        /// The draft.
+        draft: DraftLabel,
         /// Where the draft began.
         base_version: u64,
         /// The saved version now.
@@ -87,14 +98,14 @@ pub enum Refusal {
     #[error(
         "{} began from version {base_version} of {domain}, and version {saved_version} has been saved since; look at \
          what changed, then {}",
-        .draft.as_ref().map_or_else(|| "the edit".to_owned(), |name| format!("the draft {name}")),
+        .draft.as_ref().map_or_else(|| "the edit".to_owned(), |draft| format!("the draft {}", draft.name)),
         if draft.is_some() { "save over it or discard the draft" } else { "make the edit again if it is still wanted" }
     )]
     SettingsOutdated {
         /// The domain.
         domain: String,
         /// The draft; `None` if it was an edit beside all drafts.
-        draft: Option<String>,
+        draft: Option<DraftLabel>,
         /// Where it began.
         base_version: u64,
         /// The saved version now.
@@ -103,10 +114,10 @@ pub enum Refusal {
         changes: Vec<SettingChangeView>,
     },
     /// Somebody edited the same draft.
-    #[error("the draft {name} is at revision {revision}, not {expected}; read it again")]
+    #[error("the draft {} is at revision {revision}, not {expected}; read it again", .draft.name)]
     DraftChanged {
         /// The draft.
-        name: String,
+        draft: DraftLabel,
         /// The domain that it is of; `None` if it is of the source list.
         domain: Option<String>,
         /// Where it is.

@@ -131,13 +131,17 @@ fn refused(refusal: &Refusal) -> (StatusCode, &'static str) {
 fn details(refusal: &Refusal) -> Option<Value> {
     Some(match refusal {
         Refusal::Invalid(problems) | Refusal::InvalidList(problems) => problems_json(problems),
-        Refusal::DraftOutdated { saved_version, changes, .. } => {
-            json!({ "saved_version": saved_version, "changes": changes })
-        }
-        Refusal::SettingsOutdated { domain, draft, saved_version, changes, .. } => json!({
-            "domain": domain, "draft": draft, "saved_version": saved_version, "changes": changes
+        Refusal::DraftOutdated { draft, saved_version, changes, .. } => json!({
+            "draft": draft.name, "owner": draft.owner, "saved_version": saved_version, "changes": changes
         }),
-        Refusal::DraftChanged { domain, revision, .. } => json!({ "domain": domain, "revision": revision }),
+        Refusal::SettingsOutdated { domain, draft, saved_version, changes, .. } => json!({
+            "domain": domain, "draft": draft.as_ref().map(|draft| &draft.name),
+            "owner": draft.as_ref().and_then(|draft| draft.owner.as_ref()),
+            "saved_version": saved_version, "changes": changes
+        }),
+        Refusal::DraftChanged { draft, domain, revision, .. } => json!({
+            "draft": draft.name, "owner": draft.owner, "domain": domain, "revision": revision
+        }),
         Refusal::VersionMoved { saved_version, .. } => json!({ "saved_version": saved_version }),
         Refusal::NamedByEntries { entries, .. } => json!({ "entries": entries }),
         Refusal::TooLarge { limit, .. } => json!({ "limit": limit }),

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::audit::Record;
 use crate::caller::{Caller, DraftOwner};
 use crate::db::{Connection, Tx};
-use crate::error::{Refusal, Result};
+use crate::error::{DraftLabel, Refusal, Result};
 use crate::limits;
 
 /// Which draft is meant.
@@ -44,7 +44,13 @@ impl DraftId {
         (&self.owner.key, &self.name)
     }
 
-    /// What the audit log and refusals call it: the owner is named if it is not the caller.
+    /// What refusals call it.
+    pub(super) fn refused(&self) -> DraftLabel {
+        let owner = self.is_anothers.then(|| self.owner.key.clone());
+        DraftLabel { name: self.name.clone(), owner }
+    }
+
+    /// What the audit log calls it: the owner is named if it is not the caller.
     pub(super) fn label(&self, domain: Option<&str>) -> String {
         let owner = if self.is_anothers { format!(" ({}'s)", self.owner.key) } else { String::new() };
         let domain = domain.map_or_else(String::new, |domain| format!(" of {domain}"));
@@ -142,14 +148,14 @@ pub(super) async fn open<S: Subject>(
 /// [`Refusal::DraftChanged`].
 pub(super) fn expect_revision<S: Subject>(
     subject: &S,
-    draft: &NamedDraft<S::Content>,
+    (id, draft): (&DraftId, &NamedDraft<S::Content>),
     expected: Option<u64>,
 ) -> Result<()> {
     match expected {
         Some(expected) if expected != draft.revision => {
-            let (name, revision) = (draft.name.clone(), draft.revision);
+            let (draft, revision) = (id.refused(), draft.revision);
             let domain = subject.domain().map(str::to_owned);
-            Err(Refusal::DraftChanged { name, domain, revision, expected }.into())
+            Err(Refusal::DraftChanged { draft, domain, revision, expected }.into())
         }
         _ => Ok(()),
     }

@@ -79,7 +79,7 @@ impl SourceListService {
         }
         let (_change, mut tx, current) = self.begin_policy().await?;
         let mut open = open_draft(&mut tx, id, &current).await?;
-        drafts::expect_revision(&Drafted(&current), &open.stored, expected_revision)?;
+        drafts::expect_revision(&Drafted(&current), (id, &open.stored), expected_revision)?;
         let audit_entry = caller.audit_entry("draft.edit", id.label(None)).after(json!({"edits": edits}));
         for edit in edits {
             apply(&mut open.draft, edit)?;
@@ -101,7 +101,7 @@ impl SourceListService {
     ) -> Result<DraftView> {
         let (_change, mut tx, current) = self.begin_policy().await?;
         let mut open = open_draft(&mut tx, id, &current).await?;
-        drafts::expect_revision(&Drafted(&current), &open.stored, expected_revision)?;
+        drafts::expect_revision(&Drafted(&current), (id, &open.stored), expected_revision)?;
         let imported = document.read().map_err(invalid_list)?;
         let mut notes = not_taken(&current.policy, &imported);
         open.draft.mode = imported.mode;
@@ -152,6 +152,7 @@ impl SourceListService {
         let base_version = base.as_ref().map_or(0, |base| base.saved.version);
         match decide_save(&next, base_version, base_policy, Some((current.saved.version, &current.policy))) {
             SaveDecision::Outdated { base, current, changes: since } => Err(Refusal::DraftOutdated {
+                draft: id.refused(),
                 base_version: base,
                 saved_version: current,
                 changes: since.as_ref().map(changes).unwrap_or_default(),

@@ -81,7 +81,7 @@ impl SourceListService {
     ) -> Result<SettingsDraft> {
         let (_change, mut tx, row) = self.begin_settings(path).await?;
         let mut draft = drafts::open(&mut tx, &Drafted(&row), id).await?;
-        drafts::expect_revision(&Drafted(&row), &draft, expected_revision)?;
+        drafts::expect_revision(&Drafted(&row), (id, &draft), expected_revision)?;
         let before = audit_value(draft.base_version, &draft.content);
         draft.content = apply(&draft.content, edit)?;
         let audit_entry = caller.audit_entry("settings_draft.edit", id.label(Some(&row.path)));
@@ -269,7 +269,7 @@ impl SourceListService {
                 SaveDecision::Outdated { base, current, changes: since } => {
                     let refusal = Refusal::SettingsOutdated {
                         domain: row.path.clone(),
-                        draft: draft.map(|id| id.key().1.to_owned()),
+                        draft: draft.map(|id| id.refused()),
                         base_version: base,
                         saved_version: current,
                         changes: since.map(changes).unwrap_or_default(),

@@ -102,7 +102,8 @@ async fn two_administrators_never_overwrite_each_other_silently() {
     let late = json!({"edit": poll(9), "expected_revision": 0});
     let edits = at("root/paris", "/drafts/both/edits");
     let error = server.refused("POST", &edits, Some(late), 409, "draft_changed").await;
-    assert_eq!(error["details"], json!({"domain": "root/paris", "revision": 1}));
+    let details = json!({"draft": "both", "owner": null, "domain": "root/paris", "revision": 1});
+    assert_eq!(error["details"], details);
 }
 
 #[tokio::test]
