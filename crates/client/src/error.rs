@@ -30,6 +30,9 @@ pub enum Error {
     /// Root was asked to write in the data folder of another user.
     #[error(transparent)]
     OwnedByAnother(#[from] headwater_depot::files::OwnedByAnother),
+    /// The folder is a server's.
+    #[error("{} is the data folder of a Headwater server; give this client a folder of its own with --data DIR", .0.display())]
+    FolderOfServer(PathBuf),
     /// There is no bundle to start from.
     #[error("the data folder {} has no enrolment bundle yet; enrol with `headwater-client enrol BUNDLE`, or pass one once to `run` or `update` with --bundle FILE (`headwater clients enrol-bundle` makes it)", .0.display())]
     NoBundle(PathBuf),

@@ -127,6 +127,16 @@ impl World {
         self.ok(&format!("clients enrol-bundle --domain root --out {id}.bundle"));
     }
 
+    /// The first release is published and taken by some clients; another has its bundle and has never run.
+    fn begin(&self, clients: &[&str], never_ran: &str) {
+        self.enrol(never_ran);
+        clients.iter().for_each(|id| self.enrol(id));
+        self.publish("1");
+        for id in clients {
+            assert_eq!(self.update(id), "rules 1", "{id}");
+        }
+    }
+
     /// Updates a client. Returns the rules that it then has.
     fn update(&self, id: &str) -> String {
         let report = self.run_client(id);
@@ -200,13 +210,7 @@ fn headwater_at(folder: &Path, console: &str, arguments: &[&str]) -> Ran {
 /// A server with a backup, after which it went on: clients have seen what the backup does not know.
 fn lost() -> World {
     let mut world = World::new();
-    for id in ["eldest", "seen", "never"] {
-        world.enrol(id);
-    }
-    world.publish("1");
-    for id in ["eldest", "seen"] {
-        assert_eq!(world.update(id), "rules 1");
-    }
+    world.begin(&["eldest", "seen"], "never");
     world.follow("Before anything happens");
     for version in ["2", "3"] {
         world.publish(version);
@@ -244,13 +248,7 @@ fn all_follow(world: &World) {
 #[test]
 fn an_older_database_is_adopted_and_clients_follow() {
     let mut world = World::new();
-    for id in ["eldest", "seen", "never"] {
-        world.enrol(id);
-    }
-    world.publish("1");
-    for id in ["eldest", "seen"] {
-        assert_eq!(world.update(id), "rules 1");
-    }
+    world.begin(&["eldest", "seen"], "never");
     world.end();
     fs::copy(world.path("data/server.db"), world.path("backup/server.db")).unwrap();
     world.start();
@@ -417,13 +415,7 @@ fn a_backup_that_cannot_be_made_leaves_nothing() {
 #[test]
 fn revocations_of_after_the_backup_come_from_a_copy_of_the_policy() {
     let mut world = World::new();
-    for id in ["before", "after", "stays"] {
-        world.enrol(id);
-    }
-    world.publish("1");
-    for id in ["before", "stays"] {
-        assert_eq!(world.update(id), "rules 1");
-    }
+    world.begin(&["before", "stays"], "after");
     world.follow("Before anything happens");
     assert_eq!(world.update("after"), "rules 1");
     for id in ["before", "after"] {

@@ -35,6 +35,12 @@ use crate::os;
 /// The file of the certificate in `identity/`.
 pub const CERTIFICATE: &str = "certificate.pem";
 
+/// What a server has in its data folder from its first moment on.
+const SERVER_LOCK: &str = "server.lock";
+
+/// The database of a server.
+const SERVER_DATABASE: &str = "server.db";
+
 /// Mode of the data folder: others pass through it and cannot list it.
 pub const DATA_FOLDER_MODE: u32 = 0o711;
 
@@ -57,9 +63,12 @@ impl DataFolder {
     ///
     /// # Errors
     ///
-    /// Root runs this in the folder of another user; or the disk refuses.
+    /// Root runs this in the folder of another user; the folder is a server's; or the disk refuses.
     pub fn prepare(&self) -> Result<(), Error> {
         self.refuse_root()?;
+        if [SERVER_DATABASE, SERVER_LOCK].iter().any(|name| self.root.join(name).exists()) {
+            return Err(Error::FolderOfServer(self.root.clone()));
+        }
         os::ensure_folder(&self.root, DATA_FOLDER_MODE).map_err(Error::file("creating", &self.root))?;
         for part in ["identity", "metadata", "store", "served", "reports"] {
             let part = self.root.join(part);

@@ -65,6 +65,22 @@ async fn without_a_bundle_no_data_folder_is_made() {
     }
 }
 
+#[tokio::test]
+async fn a_clients_data_is_not_put_into_the_folder_of_a_server() {
+    let world = World::new().await;
+    let client = world.client("pc-1");
+    fs::create_dir_all(&client.data).unwrap();
+    fs::write(client.data.join("server.db"), "").unwrap();
+    for error in [
+        enrol(&client).await.unwrap_err(),
+        run_once(&client, &RunOptions::default()).await.unwrap_err(),
+        Daemon::start(client.clone()).await.map(drop).unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::FolderOfServer(_)), "{error}");
+    }
+    assert_eq!(fs::read_dir(&client.data).unwrap().count(), 1, "nothing was written");
+}
+
 /// The bundle is replaced only where it is wrong.
 #[tokio::test]
 async fn an_enrolment_that_fails_says_what_to_do_about_that_failure() {

@@ -49,7 +49,11 @@ pub(crate) fn exit_code(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<Error>() {
         Some(error) if error.is_storage() => 4,
         Some(
-            Error::NoBundle(_) | Error::BundleMissing(_) | Error::Malformed { .. } | Error::OtherId { .. },
+            Error::FolderOfServer(_)
+            | Error::NoBundle(_)
+            | Error::BundleMissing(_)
+            | Error::Malformed { .. }
+            | Error::OtherId { .. },
         ) => 2,
         Some(_) | None => 1,
     }
